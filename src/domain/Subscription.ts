@@ -1,0 +1,50 @@
+/**
+ * A subscription is a selector of an endpoint: it says *whether* an event is sent. An endpoint says *how*.
+ * Definitions are positions in the stream: those in force at a checkpoint are stored with it.
+ */
+import type { ChangeKind } from "./Change.ts"
+
+export type EndpointId = string
+export type SubscriptionId = string
+
+/** One row of `pgstream.webhook_subscriptions`. */
+export interface Subscription {
+  /** uuid */
+  readonly id: SubscriptionId
+  readonly endpointId: EndpointId
+  readonly url: string
+  /** `""` = every schema. Exact, case-sensitive. */
+  readonly schema: string
+  /** `""` = every table. */
+  readonly table: string
+  /** Empty = all kinds but M: messages go only to those that name `M`. */
+  readonly eventTypes: ReadonlyArray<ChangeKind>
+  /** µs since 1970, for "oldest first". */
+  readonly createdAtUs: number
+}
+
+/** What one transaction changed of the definitions. */
+export interface DefinitionsDelta {
+  readonly upserted: ReadonlyArray<Subscription>
+  readonly removed: ReadonlyArray<SubscriptionId>
+}
+
+/**
+ * key: events of one key in order (default of new endpoints) · total: one at a time (endpoints taken over from a
+ * seed database) · none: no order.
+ */
+export type OrderMode = "key" | "total" | "none"
+
+/** How to send; acts at once. One row of `pgstream.webhook_endpoints`. */
+export interface Endpoint {
+  readonly id: EndpointId
+  /** With userinfo, if the user gave it: sent as Basic, shown nowhere. */
+  readonly url: string
+  readonly order: OrderMode
+  /** Requests in flight at most. */
+  readonly concurrency: number
+  /** Matched, numbered and parked, not sent. */
+  readonly paused: boolean
+  /** Why it is paused, in words for `status`; `undefined` while it is not. */
+  readonly pausedReason: string | undefined
+}

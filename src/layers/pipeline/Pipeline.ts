@@ -1,0 +1,57 @@
+/**
+ * READ FIRST: the whole data flow.
+ *
+ * ```
+ * Listener ─chunks→ TableShapes → Filter → Injector → Transformer → Notifier
+ * Snapshotter ──┘                                                      │ settled
+ * Listener.acknowledge ←──────────────── Checkpoint.save ←─────────────┘
+ * ```
+ *
+ * Chunks are pulled: a stage that is busy slows the ones before it, down to the socket. The only thing that flows
+ * back is one position: everything at or below it is delivered or parked, for every endpoint.
+ */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { Checkpoint } from "../../services/Checkpoint.ts"
+import { Filter } from "../../services/Filter.ts"
+import { Injector } from "../../services/Injector.ts"
+import { Listener } from "../../services/Listener.ts"
+import { Notifier } from "../../services/Notifier.ts"
+import { Snapshotter } from "../../services/Snapshotter.ts"
+import { TableShapes } from "../../services/TableShapes.ts"
+import { Transformer } from "../../services/Transformer.ts"
+import * as Settling from "./Settling.ts"
+
+/**
+ * Runs until it fails or is interrupted. Interrupted, it stops reading, lets requests in flight end (at most the
+ * grace period), stores and acknowledges what is settled, and only then closes the connections.
+ */
+export const run = Effect.gen(function*() {
+  const listener = yield* Listener
+  const snapshotter = yield* Snapshotter
+  const filter = yield* Filter
+  const injector = yield* Injector
+  const transformer = yield* Transformer
+  const checkpoint = yield* Checkpoint
+
+  const stream = yield* listener.identify
+  const versions = [filter.version, injector.version, transformer.version].join(" ")
+  const start = yield* checkpoint.load(stream, versions)
+
+  const shapes = yield* (yield* TableShapes).open(start.shapes)
+  const listening = yield* listener.open(start.position)
+  const notifying = yield* (yield* Notifier).open(start)
+  const settling = yield* Settling.make(stream, start.position, notifying, listening)
+
+  const deliver = Stream.merge(listening.chunks, snapshotter.rows).pipe(
+    Stream.mapEffect(shapes.advance),
+    Stream.mapEffect(filter.apply),
+    Stream.mapEffect((chunk) => injector.inject(chunk, shapes)),
+    Stream.mapEffect(transformer.transform),
+    Stream.runForEach(notifying.offer)
+  )
+
+  yield* Effect.raceFirst(deliver, settling.loop).pipe(
+    Effect.ensuring(Effect.andThen(notifying.drain, settling.finish))
+  )
+}).pipe(Effect.scoped)

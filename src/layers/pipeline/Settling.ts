@@ -1,0 +1,64 @@
+/**
+ * The way back: what the Notifier reports as settled is stored, then acknowledged.
+ *
+ * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed,
+ * and at most every max(200 ms, 20 × the last write's duration). A position alone is acknowledged at once.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import { Checkpoint, type CheckpointError, type CheckpointUpdate } from "../../services/Checkpoint.ts"
+import type { Listening } from "../../services/Listener.ts"
+import type { Notifying, NotifierError } from "../../services/Notifier.ts"
+import type { Lsn } from "../../domain/Lsn.ts"
+import type { StreamId } from "../../domain/StreamId.ts"
+
+const MIN_INTERVAL_MS = 200
+const DURATION_FACTOR = 20
+
+export interface Settling {
+  /** Never ends by itself. */
+  readonly loop: Effect.Effect<never, CheckpointError | NotifierError>
+  /** After the Notifier has drained: one last save and acknowledgement. */
+  readonly finish: Effect.Effect<void>
+}
+
+const changesMoreThanPosition = (update: CheckpointUpdate): boolean =>
+  update.counts.size > 0 ||
+  update.upserted.length > 0 ||
+  update.removed.length > 0 ||
+  update.shapes.tables.size > 0 ||
+  update.shapes.versions.size > 0 ||
+  update.shapes.entries.length > 0 ||
+  update.shapes.newIds.length > 0
+
+export const make = Effect.fnUntraced(function*(
+  stream: StreamId,
+  _from: Lsn,
+  notifying: Notifying,
+  listening: Listening
+) {
+  const checkpoint = yield* Checkpoint
+
+  const settle = Effect.fnUntraced(function*(update: CheckpointUpdate) {
+    const startedAt = yield* Clock.currentTimeMillis
+    const saved = changesMoreThanPosition(update)
+    if (saved) yield* checkpoint.save(stream, update)
+    yield* listening.acknowledge(update.position)
+    if (!saved) return 0
+    return Math.max(MIN_INTERVAL_MS, DURATION_FACTOR * ((yield* Clock.currentTimeMillis) - startedAt))
+  })
+
+  const loop = Effect.gen(function*() {
+    const { update } = yield* notifying.settled
+    const pauseMs = yield* settle(update)
+    if (pauseMs > 0) yield* Effect.sleep(pauseMs)
+  }).pipe(Effect.forever)
+
+  const finish = Effect.gen(function*() {
+    const rest = yield* notifying.rest
+    if (rest !== undefined) yield* settle(rest.update)
+  }).pipe(Effect.catchCause((cause) => Effect.logWarning("The last checkpoint was not stored; its events come again.", cause)))
+
+  const settling: Settling = { loop, finish }
+  return settling
+})

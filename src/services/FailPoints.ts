@@ -1,0 +1,17 @@
+/**
+ * Places where a test may hold or kill the pipeline. Production provides nothing: `hit` is `undefined`, and each
+ * layer reads it once.
+ */
+import * as Context from "effect/Context"
+
+export type FailPoint =
+  | "checkpoint.before_save"
+  | "checkpoint.after_save"
+  | "dispatcher.after_reply"
+  | "parked.before_write"
+  | "parked.after_write"
+  | "listener.after_chunk"
+
+export const FailPoints = Context.Reference<{
+  readonly hit: ((name: FailPoint) => void) | undefined
+}>("pgstream/services/FailPoints", { defaultValue: () => ({ hit: undefined }) })

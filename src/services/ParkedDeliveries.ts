@@ -1,0 +1,56 @@
+/**
+ * Deliveries that wait in Postgres (`pgstream.webhook_deliveries`), per stream and endpoint: what failed beyond
+ * its live time, and what waits behind such a one. Nothing is ever dropped here; a dead one keeps its body.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Delivery } from "../domain/Delivery.ts"
+import type { Key } from "../domain/Key.ts"
+import type { Lsn } from "../domain/Lsn.ts"
+import type { EndpointId } from "../domain/Subscription.ts"
+import type { StreamId } from "../domain/StreamId.ts"
+
+/** waiting: due at `dueAtMs` · dead: no more attempts by itself; frees its keys. */
+export type ParkedState = "waiting" | "dead"
+
+export interface ParkedDelivery extends Delivery {
+  readonly state: ParkedState
+  /** ms since 1970. */
+  readonly dueAtMs: number
+  /** Short text of the last failure: status or reason, no body. */
+  readonly lastError: string | undefined
+}
+
+/** What is known of a parked delivery without its body: loaded at start for every endpoint. */
+export interface ParkedKeys {
+  readonly endpointId: EndpointId
+  readonly id: string
+  readonly keys: ReadonlyArray<Key>
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+}
+
+/** Stream order inside one endpoint: (commitLsn, ordinal), exclusive. */
+export interface ParkedCursor {
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+}
+
+export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
+  /** Durable before it returns. Idempotent by (stream, endpoint, id): one that is there keeps its attempts. */
+  write(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
+  /** Waiting ones of an endpoint in stream order after `after`, at most `limit`, with bodies. */
+  scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>
+  /** Delivered: their rows go. */
+  remove(stream: StreamId, endpoint: EndpointId, ids: ReadonlyArray<string>): Effect.Effect<void, ParkedDeliveriesError>
+  /** After an attempt: new attempts, due time, state and error. */
+  update(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
+  /** Keys of all waiting ones, and ids of all (dead, too), page by page in a stable order: what a start loads before the stream. */
+  loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number): Effect.Effect<ReadonlyArray<ParkedKeys & { readonly state: ParkedState }>, ParkedDeliveriesError>
+}>()("pgstream/services/ParkedDeliveries") {}
+
+export class ParkedDeliveriesError extends Schema.TaggedError<ParkedDeliveriesError>()("ParkedDeliveriesError", {
+  operation: Schema.String,
+  cause: Schema.Defect()
+}) {}

@@ -1,0 +1,83 @@
+/**
+ * Typed settings of the running pipeline, each with its unit and default. Layers read these, never the
+ * environment: `layers/settings` is the only reader of that.
+ */
+import * as Context from "effect/Context"
+import type * as Redacted from "effect/Redacted"
+
+export interface SourceSettingsShape {
+  /** Source database; what is missing comes from PG* variables, resolved by `layers/settings`. */
+  readonly url: Redacted.Redacted<string>
+  readonly slotName: string
+  /** Which driver under the Listener: our own connection, or pg-logical-replication. */
+  readonly driver: "socket" | "pg-logical-replication"
+  /** Frames above this many bytes are dead-lettered by position. Default 256 MiB. */
+  readonly maxFrameBytes: number
+  /** Bytes that may be read ahead of the Notifier. Default 8 MiB. */
+  readonly readAheadBytes: number
+  /** Reconnect schedule: exponential with jitter, ms. Defaults 500 and 30,000. */
+  readonly backoffInitialMs: number
+  readonly backoffMaxMs: number
+  /** Silence after which the server is asked over another connection. Default 30,000 ms. */
+  readonly silenceMs: number
+}
+export class SourceSettings extends Context.Service<SourceSettings, SourceSettingsShape>()("pgstream/services/SourceSettings") {}
+
+export interface StoreSettingsShape {
+  /** Database of subscriptions, checkpoint and parked deliveries. */
+  readonly url: Redacted.Redacted<string>
+  /** The same database as the source: definitions then have a place in the stream. */
+  readonly inSource: boolean
+  /** A store elsewhere, and endpoints, are read again at least this often. Default 60,000 ms. */
+  readonly refreshIntervalMs: number
+}
+export class StoreSettings extends Context.Service<StoreSettings, StoreSettingsShape>()("pgstream/services/StoreSettings") {}
+
+export interface NotifierSettingsShape {
+  /** Requests in flight per endpoint. Default 64. */
+  readonly concurrency: number
+  /** One attempt, from connect to the end of the answer. Default 10,000 ms. */
+  readonly attemptTimeoutMs: number
+  /** Bytes of bodies held for all endpoints, a shared body counted once. Default 100 MiB. */
+  readonly maxQueueBytes: number
+  /** Bytes of bodies held in the lanes of one endpoint. Default 8 MiB. */
+  readonly maxEndpointBytes: number
+  /** Live time: after this since the first attempt began, a delivery is parked. Default 5,000 ms. */
+  readonly parkAfterMs: number
+  /** Live retries: exponential with jitter, ms. Defaults 250 and 2,000. */
+  readonly retryInitialMs: number
+  readonly retryMaxMs: number
+  /** Retry schedule of what is parked, ms before each further attempt, jittered; then dead. Default 5 s … 10 h, about 3 days. */
+  readonly parkedScheduleMs: ReadonlyArray<number>
+  /** Parked keys of an endpoint above which everything of it is parked. Default 65,536. */
+  readonly maxParkedKeys: number
+  /** Graceful stop: requests in flight may take this long. Default 10,000 ms. */
+  readonly graceMs: number
+}
+export class NotifierSettings extends Context.Service<NotifierSettings, NotifierSettingsShape>()("pgstream/services/NotifierSettings") {}
+
+export const notifierDefaults: NotifierSettingsShape = {
+  concurrency: 64,
+  attemptTimeoutMs: 10_000,
+  maxQueueBytes: 100 * 1024 * 1024,
+  maxEndpointBytes: 8 * 1024 * 1024,
+  parkAfterMs: 5_000,
+  retryInitialMs: 250,
+  retryMaxMs: 2_000,
+  parkedScheduleMs: [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000],
+  maxParkedKeys: 65_536,
+  graceMs: 10_000
+}
+
+export interface ApiSettingsShape {
+  readonly host: string
+  readonly port: number
+  /** Required on every request when set. */
+  readonly token: Redacted.Redacted<string> | undefined
+  readonly readTimeoutMs: number
+  readonly writeTimeoutMs: number
+  readonly healthHost: string
+  readonly healthPort: number
+  readonly healthEnabled: boolean
+}
+export class ApiSettings extends Context.Service<ApiSettings, ApiSettingsShape>()("pgstream/services/ApiSettings") {}

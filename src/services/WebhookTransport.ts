@@ -1,0 +1,29 @@
+/**
+ * One attempt: a POST and its answer. No retries, no order: those are the Notifier's.
+ *
+ * Plain callbacks: there is one per event (FACTS.md). Connections are kept alive; as many as requests in flight.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { AttemptResult } from "../domain/Delivery.ts"
+import type { Endpoint } from "../domain/Subscription.ts"
+
+export interface OutgoingRequest {
+  readonly body: Uint8Array
+  /** `webhook-id`, `webhook-sequence` (0 = none), `webhook-endpoint`, `webhook-epoch`. `webhook-timestamp` is made per attempt. */
+  readonly id: string
+  readonly sequence: number
+  readonly endpointId: string
+  readonly epoch: string
+}
+
+export interface EndpointConnection {
+  /** `done` is called exactly once, never before `send` returned. The body may be used again only after it. */
+  send(request: OutgoingRequest, done: (result: AttemptResult) => void): void
+}
+
+export class WebhookTransport extends Context.Service<WebhookTransport, {
+  /** Sockets end with the scope. Requests in flight then end with `NoAnswer`. */
+  open(endpoint: Endpoint): Effect.Effect<EndpointConnection, never, Scope.Scope>
+}>()("pgstream/services/WebhookTransport") {}
