@@ -43,11 +43,13 @@ export interface CheckpointUpdate {
 export class Checkpoint extends Context.Service<Checkpoint, {
   /** What was stored last; what `init` stored at the slot's snapshot, if nothing was saved since. */
   load(stream: StreamId, versions: string): Effect.Effect<CheckpointState, CheckpointError>
+  /** `init` made a slot: forgets all that was stored for the stream and stores `state` (position 0: the slot's own). */
+  reset(state: CheckpointState): Effect.Effect<void, CheckpointError>
   /** Durable before it returns, in one transaction. Monotonic: a lower position changes nothing. */
   save(stream: StreamId, update: CheckpointUpdate): Effect.Effect<void, CheckpointError>
 }>()("pgstream/services/Checkpoint") {}
 
 export class CheckpointError extends Schema.TaggedError<CheckpointError>()("CheckpointError", {
-  operation: Schema.Literals(["load", "save"]),
+  operation: Schema.Literals(["load", "save", "reset"]),
   cause: Schema.Defect()
 }) {}
