@@ -1,0 +1,149 @@
+/**
+ * Webhooks over HTTP/1.1 with keep-alive: one lane (connection) per request in flight, taken from a free list.
+ *
+ * - `webhook-timestamp` is made per attempt, in seconds.
+ * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it elsewhere.
+ * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does: one timer per
+ *   endpoint looks at all lanes, so the real limit is up to a tenth above.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import { getCACertificates } from "node:tls"
+import { Client } from "undici"
+import type { AttemptResult } from "../../domain/Delivery.ts"
+import * as WebhookUrl from "../../domain/WebhookUrl.ts"
+import { NotifierSettings } from "../../services/Settings.ts"
+import { type EndpointConnection, type OutgoingRequest, WebhookTransport } from "../../services/WebhookTransport.ts"
+import { Lane } from "./Lane.ts"
+
+const USER_AGENT = "pgstream"
+
+/** The system's and Node's own authorities; read once, when the first https endpoint is opened. */
+let authorities: Array<string> | undefined
+const trusted = (): Array<string> => {
+  authorities ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])]
+  return authorities
+}
+
+const clientFor = (target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) => () =>
+  new Client(target.origin, {
+    allowH2: false,
+    connectTimeout: attemptTimeoutMs,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 30_000,
+    ...(target.origin.startsWith("https:") ? { connect: { ca: trusted() } } : {})
+  })
+
+/** A URL that cannot be sent to: every attempt says so. */
+const unusable: EndpointConnection = {
+  send: (_request, done) => queueMicrotask(() => done({ _tag: "NoAnswer", reason: "not a usable URL" }))
+}
+
+class Connection implements EndpointConnection {
+  private readonly idle: Array<Lane> = []
+  private readonly lanes = new Set<Lane>()
+  private readonly makeClient: () => Client
+  private readonly path: string
+  private readonly fixed: ReadonlyArray<string>
+  private readonly attemptTimeoutMs: number
+  private readonly maxIdle: number
+  private timer: NodeJS.Timeout | undefined
+  private busy = 0
+  private second = 0
+  private secondText = ""
+
+  constructor(target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, maxIdle: number) {
+    this.makeClient = clientFor(target, attemptTimeoutMs)
+    this.path = target.path
+    this.attemptTimeoutMs = attemptTimeoutMs
+    this.maxIdle = maxIdle
+    this.fixed = [
+      "content-type", "application/json",
+      "user-agent", USER_AGENT,
+      ...(target.authorization === undefined ? [] : ["authorization", target.authorization])
+    ]
+  }
+
+  send(request: OutgoingRequest, done: (result: AttemptResult) => void): void {
+    const now = Date.now()
+    let lane = this.idle.pop()
+    if (lane === undefined) {
+      lane = new Lane(this.makeClient, this.release)
+      this.lanes.add(lane)
+    }
+    if (++this.busy === 1) this.watch()
+    lane.send(
+      { path: this.path, headers: this.headersOf(request, now), body: request.body },
+      now + this.attemptTimeoutMs,
+      done
+    )
+  }
+
+  close(): void {
+    for (const lane of [...this.lanes]) lane.close()
+    this.unwatch()
+    this.lanes.clear()
+    this.idle.length = 0
+  }
+
+  private headersOf(request: OutgoingRequest, nowMs: number): Array<string> {
+    const second = Math.floor(nowMs / 1_000)
+    if (second !== this.second) {
+      this.second = second
+      this.secondText = String(second)
+    }
+    const headers = [
+      ...this.fixed,
+      "webhook-id", request.id,
+      "webhook-timestamp", this.secondText,
+      "webhook-endpoint", request.endpointId
+    ]
+    if (request.sequence > 0) {
+      headers.push("webhook-sequence", String(request.sequence), "webhook-epoch", request.epoch)
+    }
+    return headers
+  }
+
+  private readonly release = (lane: Lane): void => {
+    if (--this.busy === 0) this.unwatch()
+    if (this.idle.length < this.maxIdle) this.idle.push(lane)
+    else {
+      this.lanes.delete(lane)
+      lane.close()
+    }
+  }
+
+  private watch(): void {
+    this.timer = setInterval(this.expire, Math.max(Math.ceil(this.attemptTimeoutMs / 10), 1))
+  }
+
+  private unwatch(): void {
+    clearInterval(this.timer)
+    this.timer = undefined
+  }
+
+  private readonly expire = (): void => {
+    const now = Date.now()
+    for (const lane of this.lanes) if (lane.deadlineMs <= now) lane.expire(this.attemptTimeoutMs)
+  }
+}
+
+export const layer = Layer.effect(
+  WebhookTransport,
+  Effect.gen(function*() {
+    const settings = yield* NotifierSettings
+    return WebhookTransport.of({
+      open: (endpoint) =>
+        Effect.gen(function*() {
+          const target = WebhookUrl.parse(endpoint.url)
+          if (Result.isFailure(target)) return unusable
+          return yield* Effect.acquireRelease(
+            Effect.sync(() => new Connection(target.success, settings.attemptTimeoutMs, endpoint.concurrency)),
+            (connection) => Effect.sync(() => connection.close())
+          )
+        })
+    })
+  })
+)
