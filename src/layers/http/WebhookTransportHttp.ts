@@ -82,7 +82,7 @@ class Connection implements EndpointConnection {
   }
 
   close(): void {
-    for (const lane of [...this.lanes]) lane.close()
+    for (const lane of this.lanes) lane.close()
     this.unwatch()
     this.lanes.clear()
     this.idle.length = 0
