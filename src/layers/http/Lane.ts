@@ -3,7 +3,7 @@
  * connection and a free list cost less than a `Pool`, which hands a freed connection on only a turn later
  * (docs/adr/0006).
  */
-import { Client, type Dispatcher } from "undici"
+import type { Client, Dispatcher } from "undici"
 import type { AttemptResult } from "../../domain/Delivery.ts"
 import { parseRetryAfter } from "./RetryAfter.ts"
 
