@@ -17,7 +17,10 @@ export interface Delivery {
   readonly sequence: number
   /** Rows that selected it, for withdrawal. */
   readonly selectedBy: ReadonlyArray<SubscriptionId>
-  /** Commit LSN of its transaction and its place there: stream order, and the place in the parked table. */
+  /**
+   * Stream order, and the place in the parked table: commit LSN of its transaction, and `placeOf` its change (not
+   * the bare ordinal: schema events share one). A safe integer beyond 2^31: `bigint` in SQL.
+   */
   readonly commitLsn: Lsn
   readonly ordinal: number
   /** `schema.table` and kind, for lists and logs: no values. */
@@ -26,6 +29,12 @@ export interface Delivery {
   /** Attempts made so far. */
   attempts: number
 }
+
+const SUBS = 2 ** 20
+
+/** Place of a change in its transaction: by ordinal, then by the number of the schema event (below 2^20 of them). */
+export const placeOf = (change: { readonly ordinal: number; readonly sub: number }): number =>
+  change.ordinal * SUBS + change.sub + 1
 
 /** How one attempt ended: a plain code, since there is one per request (FACTS.md: a TaggedError costs 7 µs). */
 export type AttemptResult =

@@ -18,6 +18,8 @@ export interface ParkedDelivery extends Delivery {
   readonly state: ParkedState
   /** ms since 1970. */
   readonly dueAtMs: number
+  /** Attempts made since it was parked: the place in the schedule of what is parked. `attempts` counts all. */
+  readonly retries: number
   /** Short text of the last failure: status or reason, no body. */
   readonly lastError: string | undefined
 }
