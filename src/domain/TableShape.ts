@@ -50,6 +50,21 @@ export interface TableShape {
   readonly indexes: ReadonlyArray<ShapeIndex>
   /** `pgstream_id` of the table; `undefined` while it has none. */
   readonly tableId: string | undefined
+  /** Its id is not in `table_ids` yet: the next entry of its schema announces it. */
+  readonly pendingId?: true
+  /** `pg_namespace.oid`, by which a renamed schema is found; absent where it is not known. */
+  readonly schemaOid?: number
+  /**
+   * Only on the shape of a change: how the entry in force at its place describes the table. Absent while no entry
+   * does. So the object of a change's shape is one per (shape, entry).
+   */
+  readonly logged?: LoggedTable
+}
+
+/** What the injector resolves against: a table as an entry of the schema log has it. */
+export interface LoggedTable {
+  readonly entryId: string
+  readonly shape: TableShape
 }
 
 /** The newest logged entry of a schema. */
@@ -59,6 +74,15 @@ export interface SchemaVersion {
   readonly entryId: string
   /** Tables of that entry, by oid: what the injector resolves against (golden/SCHEMA.md "Acks"). */
   readonly tables: ReadonlyArray<number>
+  /** Of those: as the entry has them, where a later statement without an entry changed ids or names. */
+  readonly outdated?: ReadonlyArray<TableShape>
+}
+
+/** The last row of `pgstream.ddl` about a table: a look at the catalog that does not see `xid` is older than it. */
+export interface RecentRow {
+  readonly oid: number
+  /** 64-bit xid. */
+  readonly xid: number
 }
 
 /** What one transaction changed of the shapes: stored with the checkpoint that passes its commit. */
@@ -69,6 +93,8 @@ export interface ShapesDelta {
   /** Rows for `pgstream.schema_log` and `pgstream.table_ids`, to be written before the position passes. */
   readonly entries: ReadonlyArray<SchemaLogEntry>
   readonly newIds: ReadonlyArray<{ readonly id: string; readonly oid: number }>
+  /** The whole list as it is now, if it changed. */
+  readonly recent?: ReadonlyArray<RecentRow>
 }
 
 /** One row of `pgstream.schema_log`. */
@@ -87,4 +113,5 @@ export interface SchemaLogEntry {
 export interface ShapesSnapshot {
   readonly tables: ReadonlyArray<TableShape>
   readonly versions: ReadonlyArray<SchemaVersion>
+  readonly recent?: ReadonlyArray<RecentRow>
 }
