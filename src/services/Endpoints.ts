@@ -13,7 +13,12 @@ export class Endpoints extends Context.Service<Endpoints, {
   get(id: EndpointId): Endpoint | undefined
   /** Reads it from the store. `undefined`: gone. Waits while the store is down. */
   fetch(id: EndpointId): Effect.Effect<Endpoint | undefined, EndpointsError>
-  /** Each endpoint that changed, was added or went (`id` alone), soon after it did. */
+  /** Rows changed just now (the stream has them): looks soon, not only at the next interval. Plain, coalesced. */
+  refreshSoon?(): void
+  /**
+   * Each endpoint that changed, was added or went (`id` alone), soon after it did. Begins with those that changed
+   * since the layer was made, so that nothing is missed between a `get` and the subscription.
+   */
   readonly changes: Stream.Stream<{ readonly id: EndpointId; readonly endpoint: Endpoint | undefined }, EndpointsError>
 }>()("pgstream/services/Endpoints") {}
 

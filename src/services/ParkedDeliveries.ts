@@ -42,13 +42,20 @@ export interface ParkedCursor {
 export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
   /** Durable before it returns. Idempotent by (stream, endpoint, id): one that is there keeps its attempts. */
   write(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
-  /** Waiting ones of an endpoint in stream order after `after`, at most `limit`, with bodies. */
-  scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>
+  /**
+   * Waiting ones of an endpoint in stream order after `after`, with bodies: `limit` of them, and those that share
+   * the last one's place (schema events of one row), so that a cursor never cuts such a group. With `maxBytes` the
+   * page ends early, at the group whose bodies pass that sum: only an empty page means that there are no more.
+   */
+  scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number, maxBytes?: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>
   /** Delivered: their rows go. */
   remove(stream: StreamId, endpoint: EndpointId, ids: ReadonlyArray<string>): Effect.Effect<void, ParkedDeliveriesError>
   /** After an attempt: new attempts, due time, state and error. */
   update(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
-  /** Keys of all waiting ones, and ids of all (dead, too), page by page in a stable order: what a start loads before the stream. */
+  /**
+   * Keys of all waiting ones, and ids of all (dead, too), page by page in order of (endpoint, place): what a start
+   * loads before the stream. Pages end as in `scan`. A dead one has no keys: it frees them.
+   */
   loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number): Effect.Effect<ReadonlyArray<ParkedKeys & { readonly state: ParkedState }>, ParkedDeliveriesError>
 }>()("pgstream/services/ParkedDeliveries") {}
 

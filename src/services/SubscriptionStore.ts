@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
+import type * as Stream from "effect/Stream"
 import type { ChangeKind } from "../domain/Change.ts"
 import type { Subscription } from "../domain/Subscription.ts"
 
@@ -18,6 +19,8 @@ export class SubscriptionStore extends Context.Service<SubscriptionStore, {
   subscribe(key: SubscriptionKey, eventTypes: ReadonlyArray<ChangeKind>): Effect.Effect<Subscription, SubscriptionStoreError>
   /** `false`: there was none. */
   unsubscribe(key: SubscriptionKey): Effect.Effect<boolean, SubscriptionStoreError>
+  /** An element whenever the rows may have changed: a hint, never complete. Never fails. */
+  readonly hints?: Stream.Stream<void>
 }>()("pgstream/services/SubscriptionStore") {}
 
 export class SubscriptionStoreError extends Schema.TaggedError<SubscriptionStoreError>()("SubscriptionStoreError", {

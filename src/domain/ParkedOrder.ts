@@ -1,0 +1,46 @@
+/**
+ * The order of parked deliveries of one endpoint: that of the stream, (commit LSN, place in the transaction, place
+ * among the schema events of one row). A cursor knows only the first two, so pages end between groups that share them.
+ */
+import type { EndpointId } from "./Subscription.ts"
+import type { Lsn } from "./Lsn.ts"
+
+interface Placed {
+  readonly endpointId: EndpointId
+  readonly id: string
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+}
+
+/** `k` of a schema event's id `<lsn>-<time>-<n>-<k>`; `-1` for all other ids. */
+export const subOf = (id: string): number => {
+  const parts = id.split("-")
+  return parts.length === 4 ? Number(parts[3]) : -1
+}
+
+export const inStreamOrder = (a: Placed, b: Placed): number =>
+  a.commitLsn - b.commitLsn || a.ordinal - b.ordinal || subOf(a.id) - subOf(b.id)
+
+const samePlace = (a: Placed, b: Placed): boolean =>
+  a.endpointId === b.endpointId && a.commitLsn === b.commitLsn && a.ordinal === b.ordinal
+
+/**
+ * How many of the sorted `rows` make the next page: `limit`, or fewer when their bodies pass `maxBytes`, and on to
+ * the end of the last one's group. At least one group.
+ */
+export const endOfPage = (
+  rows: ReadonlyArray<Placed & { readonly body?: Uint8Array }>,
+  limit: number,
+  maxBytes = Number.POSITIVE_INFINITY
+): number => {
+  let bytes = 0
+  let end = 0
+  while (end < rows.length) {
+    const row = rows[end]!
+    const continues = end > 0 && samePlace(rows[end - 1]!, row)
+    if (!continues && end > 0 && (end >= limit || bytes > maxBytes)) return end
+    bytes += row.body?.byteLength ?? 0
+    end++
+  }
+  return end
+}
