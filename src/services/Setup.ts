@@ -31,6 +31,8 @@ export interface DestroyReport {
 /** A finding and the command that mends it. */
 export interface Finding {
   readonly area: "init" | "config" | "rules" | "source" | "delivery"
+  /** Area `init` only: the line of the status block that it belongs to. */
+  readonly part?: "schema" | "migration" | "slot"
   readonly code: string
   readonly summary: string
   readonly mend: string
