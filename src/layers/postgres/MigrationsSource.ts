@@ -9,12 +9,14 @@ import type { SqlError } from "effect/sql/SqlError"
 import ids from "../../../migrations/source/0001_ids.ts"
 import schemaLog from "../../../migrations/source/0002_schema_log.ts"
 import ddl from "../../../migrations/source/0003_ddl.ts"
+import streams from "../../../migrations/source/0004_streams.ts"
 import { eventTriggers } from "../../../migrations/source/triggers.ts"
 
 export const sourceMigrations = {
   "0001_ids": ids,
   "0002_schema_log": schemaLog,
-  "0003_ddl": ddl
+  "0003_ddl": ddl,
+  "0004_streams": streams
 }
 
 /** One row a migration that was run. */
