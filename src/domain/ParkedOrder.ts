@@ -1,6 +1,6 @@
 /**
- * The order of parked deliveries of one endpoint: that of the stream, (commit LSN, place in the transaction, place
- * among the schema events of one row). A cursor knows only the first two, so pages end between groups that share them.
+ * The order of parked deliveries of one endpoint: that of the stream, (commit LSN, place in the transaction). Two may
+ * share a place only when WAL positions came again (a restored disk); a page ends between such groups, not inside one.
  */
 import type { EndpointId } from "./Subscription.ts"
 import type { Lsn } from "./Lsn.ts"
@@ -12,14 +12,8 @@ interface Placed {
   readonly ordinal: number
 }
 
-/** `k` of a schema event's id `<lsn>-<time>-<n>-<k>`; `-1` for all other ids. */
-export const subOf = (id: string): number => {
-  const parts = id.split("-")
-  return parts.length === 4 ? Number(parts[3]) : -1
-}
-
 export const inStreamOrder = (a: Placed, b: Placed): number =>
-  a.commitLsn - b.commitLsn || a.ordinal - b.ordinal || subOf(a.id) - subOf(b.id)
+  a.commitLsn - b.commitLsn || a.ordinal - b.ordinal || (a.id < b.id ? -1 : 1)
 
 const samePlace = (a: Placed, b: Placed): boolean =>
   a.endpointId === b.endpointId && a.commitLsn === b.commitLsn && a.ordinal === b.ordinal

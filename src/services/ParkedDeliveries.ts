@@ -44,7 +44,7 @@ export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
   write(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
   /**
    * Waiting ones of an endpoint in stream order after `after`, with bodies: `limit` of them, and those that share
-   * the last one's place (schema events of one row), so that a cursor never cuts such a group. With `maxBytes` the
+   * the last one's place (WAL positions come again on a restored disk), so that a cursor never cuts them. With `maxBytes` the
    * page ends early, at the group whose bodies pass that sum: only an empty page means that there are no more.
    */
   scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number, maxBytes?: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>

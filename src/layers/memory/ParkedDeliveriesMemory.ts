@@ -53,10 +53,10 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
       }),
     update: (stream, batch) =>
       Effect.sync(() => {
-        for (const { endpointId, id, attempts, dueAtMs, state, lastError } of batch) {
+        for (const { endpointId, id, attempts, retries, dueAtMs, state, lastError } of batch) {
           const rows = rowsOf(stream, endpointId)
           const row = rows.get(id)
-          if (row !== undefined) rows.set(id, { ...row, attempts, dueAtMs, state, lastError })
+          if (row !== undefined) rows.set(id, { ...row, attempts, retries, dueAtMs, state, lastError })
         }
       }),
     loadKeys: (stream, after, limit) =>
