@@ -1,0 +1,66 @@
+/** Keys that work. Order = order of `docs/configuration.md`. */
+import type { Key } from "./Key.ts"
+
+const source: ReadonlyArray<Key> = [
+  { id: "source.url", env: "PGSTREAM_POSTGRES_LISTENER_URL", yaml: "source.postgres.url", kind: "url", state: "works", standard: "", meaning: "Source database, for replication and for queries. What the URL lacks comes from the PG* variables; no database name means `postgres`." },
+  { id: "source.mode", env: undefined, yaml: "source.postgres.mode", kind: "choice", choices: ["replication", "snapshot", "snapshot_and_replication"], state: "works", standard: "replication", meaning: "Only `replication` is there; the other two are refused until copies are." },
+  { id: "source.slot", env: "PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME", yaml: "source.postgres.replication.replication_slot", kind: "slot", state: "works", standard: "pgstream_<database>_slot", meaning: "Replication slot, 1 to 63 of `a-z 0-9 _`. In the default name, `.` and `-` of the database become `_`, letters become lower case." },
+  { id: "source.plugin", env: "PGSTREAM_POSTGRES_REPLICATION_PLUGIN_NAME", yaml: "source.postgres.replication.plugin.name", kind: "choice", choices: ["pgoutput", "wal2json"], state: "works", standard: "pgoutput", meaning: "Output plugin of a slot that `init` makes. A slot that is there keeps its plugin." },
+  { id: "source.driver", env: "PGSTREAM_POSTGRES_REPLICATION_DRIVER", yaml: "source.postgres.replication.driver", kind: "choice", choices: ["socket", "pg-logical-replication"], state: "works", standard: "socket", meaning: "Connection that reads the slot: ours, or the package of that name." },
+  { id: "source.maxFrame", env: "PGSTREAM_POSTGRES_REPLICATION_MAX_MESSAGE_BYTES", yaml: "source.postgres.replication.max_message_bytes", kind: "bytes", state: "works", standard: "256MiB", meaning: "A change above this is kept as a dead delivery with its position." },
+  { id: "source.readAhead", env: "PGSTREAM_POSTGRES_REPLICATION_READ_AHEAD_BYTES", yaml: "source.postgres.replication.read_ahead_bytes", kind: "bytes", state: "works", standard: "8MiB", meaning: "Bytes read from the slot before the deliveries ask for them." },
+  { id: "source.silence", env: "PGSTREAM_POSTGRES_REPLICATION_SILENCE_INTERVAL", yaml: "source.postgres.replication.silence_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "30s", meaning: "After this long without a byte, the server is asked over another connection whether ours is alive." },
+  { id: "source.backoffInitial", env: "PGSTREAM_POSTGRES_LISTENER_EXP_BACKOFF_INITIAL_INTERVAL", yaml: "source.postgres.retry_policy.exponential.initial_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "500ms", meaning: "First wait before the source is connected anew; doubles, with jitter." },
+  { id: "source.backoffMax", env: "PGSTREAM_POSTGRES_LISTENER_EXP_BACKOFF_MAX_INTERVAL", yaml: "source.postgres.retry_policy.exponential.max_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "30s", meaning: "Longest wait between two connections to the source." },
+  { id: "source.backoffConstant", env: "PGSTREAM_POSTGRES_LISTENER_BACKOFF_INTERVAL", yaml: "source.postgres.retry_policy.constant.interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "", meaning: "The same wait each time, in place of the two above." },
+  { id: "source.scan", env: "PGSTREAM_SCHEMA_SCAN_INTERVAL", yaml: "source.postgres.schema_scan_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "How often the catalog is compared with the schema log." }
+]
+
+const store: ReadonlyArray<Key> = [
+  { id: "store.url", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL", yaml: "target.webhooks.subscriptions.store.url", kind: "url", state: "works", standard: "", meaning: "Database of subscriptions, checkpoint and parked deliveries. Choose the source database where you can: only there is a subscription a position in the stream." },
+  { id: "store.cache", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_ENABLED", yaml: "target.webhooks.subscriptions.store.cache.enabled", kind: "boolean", state: "works", standard: "false", meaning: "With the store in the source it makes no difference: definitions come with the stream. Elsewhere, `false` looks every second, `true` at the interval below." },
+  { id: "store.refresh", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_REFRESH_INTERVAL", yaml: "target.webhooks.subscriptions.store.cache.refresh_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "60s", meaning: "A store elsewhere, and the endpoints, are read again at least this often." }
+]
+
+const notifier: ReadonlyArray<Key> = [
+  { id: "notifier.concurrency", env: "PGSTREAM_WEBHOOK_NOTIFIER_CONCURRENCY", yaml: "target.webhooks.notifier.concurrency", kind: "count", range: [1, 10_000], state: "works", standard: "64", meaning: "Requests in flight per endpoint." },
+  { id: "notifier.workers", env: "PGSTREAM_WEBHOOK_NOTIFIER_WORKER_COUNT", yaml: "target.webhooks.notifier.worker_count", kind: "count", range: [1, 10_000], oldNameOf: "notifier.concurrency", state: "works", standard: "", meaning: "Old name of the key above." },
+  { id: "notifier.timeout", env: "PGSTREAM_WEBHOOK_NOTIFIER_CLIENT_TIMEOUT", yaml: "target.webhooks.notifier.client_timeout", kind: "duration", yamlUnit: "ms", state: "works", standard: "10s", meaning: "One request, from the connection to the end of the answer." },
+  { id: "notifier.maxQueue", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_QUEUE_BYTES", yaml: "target.webhooks.notifier.max_queue_bytes", kind: "bytes", state: "works", standard: "100MiB", meaning: "Bytes of bodies held in memory for all endpoints; a larger one is let in alone." },
+  { id: "notifier.maxEndpoint", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_ENDPOINT_BYTES", yaml: "target.webhooks.notifier.max_endpoint_bytes", kind: "bytes", state: "works", standard: "8MiB", meaning: "Bytes of bodies held in memory for one endpoint." },
+  { id: "notifier.retryInitial", env: "PGSTREAM_WEBHOOK_NOTIFIER_EXP_BACKOFF_INITIAL_INTERVAL", yaml: "target.webhooks.notifier.backoff.exponential.initial_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "250ms", meaning: "First wait before a failed request is tried again; doubles, with jitter." },
+  { id: "notifier.retryMax", env: "PGSTREAM_WEBHOOK_NOTIFIER_EXP_BACKOFF_MAX_INTERVAL", yaml: "target.webhooks.notifier.backoff.exponential.max_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "2s", meaning: "Longest wait between two tries before parking." },
+  { id: "notifier.retryConstant", env: "PGSTREAM_WEBHOOK_NOTIFIER_BACKOFF_INTERVAL", yaml: "target.webhooks.notifier.backoff.constant.interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "", meaning: "The same wait each time, in place of the two above." },
+  { id: "notifier.parkAfter", env: "PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER", yaml: "target.webhooks.notifier.park_after", kind: "duration", yamlUnit: "ms", state: "works", standard: "5s", meaning: "What still fails this long after its first try is parked in Postgres." },
+  { id: "notifier.parkedSchedule", env: "PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE", yaml: "target.webhooks.notifier.parked_schedule", kind: "durations", yamlUnit: "s", state: "works", standard: "5s 30s 2m 10m 30m 1h 2h 4h 10h 10h 10h 10h 10h 10h", meaning: "Waits before each further try of what is parked, jittered; after the last it is dead (kept, not tried again)." },
+  { id: "notifier.maxParkedKeys", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_PARKED_KEYS", yaml: "target.webhooks.notifier.max_parked_keys", kind: "count", range: [1, 10_000_000], state: "works", standard: "65536", meaning: "Above this many parked keys everything of the endpoint is parked." },
+  { id: "notifier.grace", env: "PGSTREAM_WEBHOOK_NOTIFIER_GRACE_PERIOD", yaml: "target.webhooks.notifier.grace_period", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "Time for requests in flight to end at a graceful stop." }
+]
+
+const api: ReadonlyArray<Key> = [
+  { id: "api.address", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS", yaml: "target.webhooks.subscriptions.server.address", kind: "address", state: "works", standard: "127.0.0.1:9900", meaning: "Address of the subscription API. `:9900` is every interface; any address that is not loopback needs a token or the key `allow_unauthenticated`." },
+  { id: "api.token", env: "PGSTREAM_API_TOKEN", yaml: "target.webhooks.subscriptions.server.token", kind: "secret", state: "works", standard: "", meaning: "Required as `Authorization: Bearer …` on each request of the API." },
+  { id: "api.allow", env: "PGSTREAM_API_ALLOW_UNAUTHENTICATED", yaml: "target.webhooks.subscriptions.server.allow_unauthenticated", kind: "boolean", state: "works", standard: "false", meaning: "Lets the API listen beyond loopback without a token." },
+  { id: "api.readTimeout", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_READ_TIMEOUT", yaml: "target.webhooks.subscriptions.server.read_timeout", kind: "duration", yamlUnit: "s", state: "works", standard: "5s", meaning: "Time for a whole request to arrive." },
+  { id: "api.writeTimeout", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_WRITE_TIMEOUT", yaml: "target.webhooks.subscriptions.server.write_timeout", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "Time for a response to leave." },
+  { id: "health.enabled", env: "PGSTREAM_HEALTH_CHECK_ENABLED", yaml: "instrumentation.health.enabled", kind: "boolean", state: "works", standard: "true", meaning: "`/health` and `/ready` on an address of their own." },
+  { id: "health.address", env: "PGSTREAM_HEALTH_CHECK_ADDRESS", yaml: "instrumentation.health.address", kind: "address", state: "works", standard: "127.0.0.1:9901", meaning: "That address. It needs no token: it tells nothing but health." }
+]
+
+const others: ReadonlyArray<Key> = [
+  { id: "injector.url", env: "PGSTREAM_INJECTOR_STORE_POSTGRES_URL", yaml: "modifiers.injector.schemalog_url", kind: "url", state: "works", standard: "", meaning: "In the environment: switches the injector on. The schema log is the one of the source." },
+  { id: "injector.url", env: undefined, yaml: "modifiers.injector.source_url", kind: "url", state: "works", standard: "", meaning: "Newer name of the key above." },
+  { id: "injector.enabled", env: undefined, yaml: "modifiers.injector.enabled", kind: "boolean", state: "works", standard: "false", meaning: "Fills `metadata` and the column ids of each event." },
+  { id: "log.level", env: "PGSTREAM_LOG_LEVEL", yaml: "logging.level", kind: "choice", choices: ["trace", "debug", "info", "warn", "error", "fatal", "panic"], state: "works", standard: "info", meaning: "Least level that is logged." },
+  { id: "log.level", env: undefined, yaml: "PGSTREAM_LOG_LEVEL", kind: "choice", choices: ["trace", "debug", "info", "warn", "error", "fatal", "panic"], state: "works", standard: "", meaning: "The same, as YAML files of the system before have it." },
+  { id: "log.format", env: "PGSTREAM_LOG_FORMAT", yaml: "logging.format.type", kind: "choice", choices: ["console", "json"], state: "works", standard: "console", meaning: "Form of a log line on stderr." },
+  { id: "log.noColor", env: "PGSTREAM_LOG_NO_COLOR", yaml: "logging.format.no_color", kind: "boolean", state: "works", standard: "false", meaning: "No colours; also off where stderr is no terminal, and with `NO_COLOR`." }
+]
+
+export const working: ReadonlyArray<{ readonly title: string; readonly keys: ReadonlyArray<Key> }> = [
+  { title: "Source", keys: source },
+  { title: "Store", keys: store },
+  { title: "Deliveries", keys: notifier },
+  { title: "API and health", keys: api },
+  { title: "Injector and logging", keys: others }
+]
