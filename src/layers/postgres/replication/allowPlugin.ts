@@ -1,0 +1,34 @@
+/**
+ * Since the minor releases of August 2026 a server loads only the output plugins that `output_plugin_libraries`
+ * names. A superuser may name one for the session; anybody else needs the administrator.
+ */
+import * as Effect from "effect/Effect"
+import * as PostgresUrl from "../../../domain/PostgresUrl.ts"
+import { type Plugin, SourceError } from "../../../services/ChangeSource.ts"
+import * as Session from "./Session.ts"
+import { fromCause, ServerError } from "./sourceErrors.ts"
+
+/** Libraries of the setting: a list of names, each maybe in double quotes. */
+const names = (setting: string): ReadonlyArray<string> => setting.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"))
+
+export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session, plugin: Plugin) {
+  if (plugin === "pgoutput") return
+  const fail = (cause: ServerError | SourceError) => fromCause(session.target, cause)
+  const [row] = yield* Session.query(session, "SELECT current_setting('output_plugin_libraries', true) AS libraries").pipe(Effect.mapError(fail))
+  const libraries = row?.["libraries"] ?? null
+  if (libraries === null || names(libraries).includes(plugin)) return
+  const list = [...names(libraries).filter((name) => name !== ""), plugin].map((name) => `'${name.replaceAll("'", "''")}'`).join(", ")
+  yield* Session.query(session, `SET output_plugin_libraries = ${list}`).pipe(
+    Effect.mapError((cause) =>
+      cause instanceof ServerError && cause.fields.code === "42501"
+        ? new SourceError({
+          code: "PluginNotAllowed",
+          permanent: true,
+          summary: `Cannot use ${plugin} in ${PostgresUrl.describe(session.target)}: the server's output_plugin_libraries does not name it.`,
+          mend: `As an administrator: ALTER SYSTEM SET output_plugin_libraries = ${list}; SELECT pg_reload_conf();   or use a slot with --plugin pgoutput`,
+          cause
+        })
+        : fail(cause)
+    )
+  )
+})
