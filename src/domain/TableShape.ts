@@ -78,11 +78,15 @@ export interface SchemaVersion {
   readonly outdated?: ReadonlyArray<TableShape>
 }
 
-/** The last row of `pgstream.ddl` about a table: a look at the catalog that does not see `xid` is older than it. */
+/**
+ * The newest row of `pgstream.ddl` about a table. Older than it: a look at the catalog that does not see `xid`, and
+ * another row of a statement with a lower `id`.
+ */
 export interface RecentRow {
   readonly oid: number
   /** 64-bit xid. */
   readonly xid: number
+  readonly id: number
 }
 
 /** What one transaction changed of the shapes: stored with the checkpoint that passes its commit. */

@@ -1,0 +1,180 @@
+/**
+ * Second stage: sets the shape in force on each change, and replaces each row of `pgstream.ddl` by the schema events
+ * that it stands for. All decisions are `domain/Shapes.ts`; here is only the walk through the chunk.
+ *
+ * Costs per event: two comparisons while the relation is the one of the event before and no DDL came between.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import type { Change, Relation } from "../../domain/Change.ts"
+import type { Chunk, Commit, Item, Undecodable } from "../../domain/Chunk.ts"
+import * as Ddl from "../../domain/Ddl.ts"
+import { SchemaChange } from "../../domain/SchemaEntryChange.ts"
+import { type SchemaEvent, Shapes } from "../../domain/Shapes.ts"
+import { adopt, agrees } from "../../domain/ShapesRelation.ts"
+import type { ShapesSnapshot, TableShape } from "../../domain/TableShape.ts"
+import { LookRequests, type ShapesInForce, TableShapes } from "../../services/TableShapes.ts"
+
+interface Found {
+  readonly epoch: number
+  readonly shape: TableShape | undefined
+}
+
+class Stage {
+  readonly #shapes: Shapes
+  /** The answer for a relation, while the epoch is the same. */
+  readonly #found = new WeakMap<Relation, Found>()
+  /** The object handed out last for a table: handed out again while nothing about it changed. */
+  readonly #placed = new Map<number, { readonly base: TableShape; readonly shape: TableShape }>()
+  readonly #adopted = new WeakMap<Relation, { readonly base: TableShape; readonly shape: TableShape }>()
+  #relation: Relation | undefined = undefined
+  #epoch = -1
+  #shape: TableShape | undefined = undefined
+  #dirty = false
+
+  /** Tables to look at in the catalog; `all` = the whole of it. */
+  readonly wanted = new Set<number>()
+  wantsAll = false
+  /** Rows that could not be read, in words. */
+  readonly problems: Array<string> = []
+
+  constructor(from: ShapesSnapshot) {
+    this.#shapes = new Shapes(from)
+  }
+
+  get shapes(): Shapes {
+    return this.#shapes
+  }
+
+  advance(chunk: Chunk): Chunk {
+    const { items } = chunk
+    let out: Array<Item> | undefined
+    let bytes = chunk.bytes
+    const emit = (events: ReadonlyArray<SchemaEvent>, at: number) => {
+      out ??= items.slice(0, at)
+      for (const event of events) {
+        const change = new SchemaChange(event)
+        bytes += change.byteLength
+        out.push(change)
+      }
+    }
+    for (let i = 0; i < items.length; i++) {
+      const item = items[i]!
+      if (item._tag === "Change" && item.relation !== undefined) {
+        if (Ddl.isDdlRow(item)) {
+          emit(item.kind === "I" ? this.#apply(item) : [], i)
+          continue
+        }
+        item.shape = this.#shapeFor(item.relation)
+      } else if (item._tag === "Commit" && this.#dirty) {
+        const events = this.#commit(item)
+        if (events.length > 0) emit(events, i)
+      } else if (item._tag === "Undecodable") this.#note(item)
+      out?.push(item)
+    }
+    return out === undefined ? chunk : { items: out, bytes }
+  }
+
+  #shapeFor(relation: Relation): TableShape | undefined {
+    const epoch = this.#shapes.epoch
+    if (relation === this.#relation && epoch === this.#epoch) return this.#shape
+    this.#relation = relation
+    this.#epoch = epoch
+    const known = this.#found.get(relation)
+    if (known !== undefined && known.epoch === epoch) return (this.#shape = known.shape)
+    const shape = relation.schema === "pgstream" ? undefined : this.#resolve(relation)
+    this.#found.set(relation, { epoch, shape })
+    return (this.#shape = shape)
+  }
+
+  #resolve(relation: Relation): TableShape | undefined {
+    const base = relation.oid === 0 ? this.#shapes.named(relation.schema, relation.table) : this.#shapes.find(relation.oid)
+    if (base === undefined || !agrees(base, relation)) {
+      const oid = base?.oid ?? relation.oid
+      if (oid !== 0 && this.#adopted.get(relation)?.base !== base) this.wanted.add(oid)
+    }
+    if (base === undefined) return undefined
+    if (agrees(base, relation)) return this.#place(base)
+    const known = this.#adopted.get(relation)
+    const adopted = known?.base === base ? known.shape : adopt(base, relation)
+    this.#adopted.set(relation, { base, shape: adopted })
+    const logged = this.#shapes.logged(base)
+    const sameName = base.schema === relation.schema && base.name === relation.table
+    return logged === undefined || !sameName ? adopted : { ...adopted, logged }
+  }
+
+  #place(base: TableShape): TableShape {
+    const logged = this.#shapes.logged(base)
+    const last = this.#placed.get(base.oid)
+    const same = last?.base === base && last.shape.logged?.entryId === logged?.entryId && last.shape.logged?.shape === logged?.shape
+    if (same) return last.shape
+    const shape = logged === undefined ? { ...base } : { ...base, logged }
+    this.#placed.set(base.oid, { base, shape })
+    return shape
+  }
+
+  #apply(change: Change): ReadonlyArray<SchemaEvent> {
+    const parsed = Ddl.parse(change)
+    if (Result.isFailure(parsed)) {
+      this.problems.push(parsed.failure.message)
+      this.wantsAll = true
+      return []
+    }
+    const row = parsed.success
+    const isStatement = row.snapshot === undefined
+    for (const table of row.tables) {
+      if (isStatement && (table.shape === undefined || !row.readCommitted)) this.wanted.add(table.oid)
+    }
+    for (const gone of row.dropped) this.#placed.delete(gone.oid)
+    this.#dirty = true
+    const { lsn, ordinal, transaction } = change
+    return this.#shapes.apply(row, { transaction, ordinal, lsn, nextSub: 0 })
+  }
+
+  #commit(commit: Commit): ReadonlyArray<SchemaEvent> {
+    this.#dirty = false
+    const { delta, events } = this.#shapes.commit()
+    commit.shapes = delta
+    return events
+  }
+
+  #note(item: Undecodable): void {
+    if (item.table !== "pgstream.ddl") return
+    this.problems.push(`A row of pgstream.ddl could not be decoded: ${item.reason}.`)
+    this.wantsAll = true
+  }
+}
+
+export const layer = Layer.effect(
+  TableShapes,
+  Effect.gen(function*() {
+    const looks = yield* LookRequests
+
+    const report = Effect.fnUntraced(function*(stage: Stage) {
+      const oids = stage.wantsAll ? [] : [...stage.wanted]
+      const problems = stage.problems.splice(0)
+      stage.wanted.clear()
+      stage.wantsAll = false
+      for (const problem of problems) yield* Effect.logError(`${problem} A look at the catalog is asked for.`)
+      yield* looks.request(oids)
+    })
+
+    return TableShapes.of({
+      open: (from) =>
+        Effect.sync((): ShapesInForce => {
+          const stage = new Stage(from)
+          return {
+            advance: (chunk) =>
+              Effect.suspend(() => {
+                const advanced = stage.advance(chunk)
+                const quiet = stage.wanted.size === 0 && !stage.wantsAll && stage.problems.length === 0
+                return quiet ? Effect.succeed(advanced) : Effect.as(report(stage), advanced)
+              }),
+            shapeOf: (oid) => stage.shapes.find(oid),
+            versionOf: (schema) => stage.shapes.versionOf(schema)
+          }
+        })
+    })
+  })
+)
