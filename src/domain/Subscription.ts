@@ -23,6 +23,12 @@ export interface Subscription {
   readonly createdAtUs: number
 }
 
+/** One endpoint that gets an event, and the rows that selected it, the one whose form is sent first. */
+export interface Selection {
+  readonly endpointId: EndpointId
+  readonly selectedBy: ReadonlyArray<SubscriptionId>
+}
+
 /** What one transaction changed of the definitions. */
 export interface DefinitionsDelta {
   readonly upserted: ReadonlyArray<Subscription>

@@ -9,13 +9,9 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Change } from "../domain/Change.ts"
 import type { Commit } from "../domain/Chunk.ts"
-import type { EndpointId, Subscription, SubscriptionId } from "../domain/Subscription.ts"
+import type { Selection, Subscription } from "../domain/Subscription.ts"
 
-/** One endpoint that gets an event, and the rows that selected it, the one whose form is sent first. */
-export interface Selection {
-  readonly endpointId: EndpointId
-  readonly selectedBy: ReadonlyArray<SubscriptionId>
-}
+export type { Selection } from "../domain/Subscription.ts"
 
 /** Plain functions, called for each item of the stream in order. */
 export interface DefinitionsInForce {

@@ -1,8 +1,7 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { execFile, spawn } from "node:child_process"
-import { inject } from "vitest"
+import { spawn } from "node:child_process"
 import * as MigrationsStore from "../../src/layers/postgres/MigrationsStore.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 import { eventually, testDatabase, type TestDatabase } from "../support/database.ts"
@@ -168,12 +167,9 @@ const session = (database: TestDatabase) => {
   return { send: (sql: string) => child.stdin.write(`${sql};\n`), end: () => (child.stdin.end(), ended) }
 }
 
-const inTransaction = (database: TestDatabase, state: string) =>
-  new Promise<boolean>((resolve, reject) =>
-    execFile("psql", ["-X", "-A", "-t", "-h", "127.0.0.1", "-p", String(inject("postgresPort")), "-U", "postgres", "-d", database.name, "-c",
-      `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${state}`],
-    (error, stdout) => (error === null ? resolve(stdout.trim() === "1") : reject(error)))
-  )
+const oneSession = (database: TestDatabase, state: string): boolean =>
+  database.psql(`SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND ${state}`).trim() === "1"
 
 it.live("a row for a URL whose last row another session deletes keeps an endpoint", () =>
   Effect.promise(async () => {
@@ -182,9 +178,9 @@ it.live("a row for a URL whose last row another session deletes keeps an endpoin
     database.psql(`INSERT INTO pgstream.webhook_subscriptions (url, table_name) VALUES ('http://a/', 'x')`)
     const [adds, deletes] = [session(database), session(database)]
     adds.send(`BEGIN; INSERT INTO pgstream.webhook_subscriptions (url, table_name) VALUES ('http://a/', 'y')`)
-    await eventually("the insert is open", () => inTransaction(database, "state = 'idle in transaction'"))
+    await eventually("the insert is open", () => oneSession(database, "state = 'idle in transaction'"))
     deletes.send(`DELETE FROM pgstream.webhook_subscriptions WHERE table_name = 'x'`)
-    await eventually("the delete waits for it", () => inTransaction(database, "wait_event_type = 'Lock'"))
+    await eventually("the delete waits for it", () => oneSession(database, "wait_event_type = 'Lock'"))
     adds.send("COMMIT")
     assert.deepStrictEqual([await adds.end(), await deletes.end()], [0, 0])
     assert.strictEqual(rowsOf(database), "http://a/||y||http://a/")
