@@ -1,0 +1,82 @@
+/**
+ * The tutorial's dummy receiver: answers every POST with 200 and hands its body on. For trying things out: it
+ * verifies nothing and keeps nothing.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { type AddressInfo } from "node:net"
+
+/** Bodies above this many bytes are answered with 413. */
+export const MAX_BODY_BYTES = 64 * 1024 * 1024
+
+export interface Received {
+  /** Path of the request, such as `/webhook`. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+  readonly body: string
+}
+
+export interface ReceiverOptions {
+  /** Default 9910; 0 = a free one. */
+  readonly port?: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  readonly onEvent: (event: Received) => void
+}
+
+export interface Receiver {
+  readonly port: number
+  /** Stops listening and ends open connections. */
+  close(): Promise<void>
+}
+
+const answer = (response: ServerResponse, status: number): void => {
+  response.writeHead(status).end()
+}
+
+const handle = (options: ReceiverOptions) => (request: IncomingMessage, response: ServerResponse): void => {
+  if (request.method !== "POST") {
+    response.setHeader("allow", "POST")
+    answer(response, 405)
+    return
+  }
+  const parts: Array<Buffer> = []
+  let size = 0
+  request.on("data", (part: Buffer) => {
+    size += part.length
+    if (size <= MAX_BODY_BYTES) parts.push(part)
+  })
+  request.on("end", () => {
+    if (size > MAX_BODY_BYTES) {
+      answer(response, 413)
+      return
+    }
+    options.onEvent({ path: request.url ?? "/", headers: request.headers, body: Buffer.concat(parts).toString("utf8") })
+    answer(response, 200)
+  })
+}
+
+const close = (server: Server) => (): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+
+/** Rejects when the port is taken. */
+export const startReceiver = (options: ReceiverOptions): Promise<Receiver> =>
+  new Promise((resolve, reject) => {
+    const server = createServer(handle(options))
+    server.once("error", reject)
+    server.listen(options.port ?? 9910, options.host ?? "127.0.0.1", () => {
+      const address = server.address() as AddressInfo
+      resolve({ port: address.port, close: close(server) })
+    })
+  })
+
+/** The event as people read it: indented JSON; what is no JSON comes as it is. */
+export const pretty = (body: string): string => {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2)
+  } catch {
+    return body
+  }
+}
