@@ -233,10 +233,10 @@ export class BodyWriter {
   }
 }
 
-/** Digits as they are. `NaN`, `Infinity` and `-Infinity` have no JSON: `null`. */
+/** Digits as they are; `-0` is `0`, as golden has it. `NaN`, `Infinity` and `-Infinity` have no JSON: `null`. */
 const writeNumber = (slab: Buffer, at: number, bytes: Buffer, from: number, to: number): number => {
   const last = bytes[to - 1]!
-  return to > from && last >= 0x30 && last <= 0x39
-    ? JsonBytes.copy(slab, at, bytes, from, to)
-    : JsonBytes.copy(slab, at, nullText, 0, 4)
+  if (to <= from || last < 0x30 || last > 0x39) return JsonBytes.copy(slab, at, nullText, 0, 4)
+  const negativeZero = last === 0x30 && to - from === 2 && bytes[from] === 0x2d
+  return JsonBytes.copy(slab, at, bytes, negativeZero ? from + 1 : from, to)
 }
