@@ -13,23 +13,29 @@
  * - `isolation`: other than `read committed` = the shapes may be the transaction's snapshot, not what is.
  * - `skip`: changes shapes only, makes no entry.
  * - `schemas` `[[oid, name, tag]]`: tag `CREATE SCHEMA`, `ALTER SCHEMA` (new name), `LOOK` (was there, no entry),
- *   `REFRESH` (oid null). `types` `{oid: format_type}` renamed or altered types and domains.
+ *   `REFRESH` (oid null). `types` `{oid: format_type}` renamed or altered types and domains, with their arrays.
  * - `dropped` `[["table" | "schema", oid, schema or null, name]]`.
  * - `tables`: a jsonb array of shapes; `{"oid", "unsure": true}` where one could not be read.
  * - `new_ids` `{table oid: xid}`; `made_full` `{table oid: "d" | "n" | "i"}`, what it was before we set FULL.
  *
  * ## The shape (`pgstream.shape(oid)`)
- * `oid root schema name kind persistence replident`; oids are strings; `root` the topmost partitioned parent, or itself.
- * `parents` oids in order, or null; `children` oids, or null. After a DETACH only the old parent has a new shape.
+ * `oid root schema schema_oid name kind persistence replident`; oids are strings; `root` the topmost partitioned parent,
+ * or itself. `parents` oids in order, or null; `children` oids, or null. After a DETACH only the old parent has a new
+ * shape, after RENAME of a schema no table has: `schemas` says it.
  * `indexes` `[primary, replica identity, immediate, plain unique, key columns, "attnum attnum …"]` of valid unique ones.
  * `columns` `[attnum, name, type oid, typmod, type text, not null, default, generated, identity, comment]`, or null.
  * `full_ours`: `"d" | "n" | "i"` FULL is ours and it was that; null FULL is the user's, or not FULL; absent (rows of the
  * triggers, which read no table of ours): while `replident` is `f`, what was in force goes on; otherwise not ours.
  *
+ * ## Which of two rows about a table is the newer
+ * Two statements: the one with the higher `id` (DDL on one table is serialised by its lock; a child that was only
+ * read may be older than its place in the WAL). A look and a statement: the look, if its snapshot sees the `xid`.
+ *
  * Additive; safe under a running service.
  */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as identities from "./identities.ts"
 import * as triggers from "./triggers.ts"
 
 export default Effect.gen(function*() {
@@ -65,7 +71,9 @@ export default Effect.gen(function*() {
       was text NOT NULL CHECK (was IN ('d', 'n', 'i'))
     )`
   yield* sql`COMMENT ON TABLE pgstream.identities IS 'Tables that are REPLICA IDENTITY FULL because of pgstream.'`
-  for (const statement of [triggers.shape, triggers.note, triggers.onDdl, triggers.onDrop, triggers.refreshSchema]) {
+  const { note, onDdl, onDrop, refreshSchema, shape } = triggers
+  const { giveBack, makeFull, setsIdentities, shapeNow } = identities
+  for (const statement of [shape, setsIdentities(true), note, onDdl, onDrop, refreshSchema, shapeNow, makeFull, giveBack]) {
     yield* sql.unsafe(statement)
   }
 })

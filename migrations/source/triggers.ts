@@ -14,7 +14,7 @@ SET search_path = pg_catalog, pg_temp AS $$
 BEGIN RETURN (
   SELECT jsonb_build_object(
     'oid', c.oid::text, 'root', coalesce(pg_partition_root(c.oid)::oid, c.oid)::text, 'schema', n.nspname,
-    'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence, 'replident', c.relreplident,
+    'schema_oid', n.oid::text, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence, 'replident', c.relreplident,
     'parents', (SELECT jsonb_agg(h.inhparent::text ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid),
     'children', CASE WHEN c.relhassubclass THEN
       (SELECT jsonb_agg(h.inhrelid::text ORDER BY h.inhrelid) FROM pg_inherits h WHERE h.inhparent = c.oid) END,
@@ -60,7 +60,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
       IF sqlerrm <> 'pgstream: read' THEN RAISE WARNING 'pgstream: %: %', t.oid::regclass, sqlerrm; END IF;
     END;
-    IF t.relkind = 'r' AND t.relpersistence = 'p'
+    IF t.relkind = 'r' AND t.relpersistence = 'p' AND pgstream.sets_identities()
       AND (t.relreplident <> 'f' OR current_setting('transaction_isolation') <> 'read committed') THEN
       BEGIN
         mine := t.child = 0 OR EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
@@ -107,6 +107,10 @@ BEGIN
       LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
       LEFT JOIN pg_namespace n ON d.command_tag IN ('CREATE SCHEMA', 'ALTER SCHEMA')
         AND d.classid = 'pg_namespace'::regclass AND n.oid = d.objid AND n.nspname <> 'pgstream';
+    IF types IS NOT NULL THEN
+      types := types || (SELECT coalesce(jsonb_object_agg(y.typarray::text, format_type(y.typarray, NULL)), '{}')
+        FROM jsonb_object_keys(types) k JOIN pg_type y ON y.oid = k::oid WHERE y.typarray <> 0);
+    END IF;
     IF touched IS NOT NULL OR schemas IS NOT NULL OR types IS NOT NULL THEN
       PERFORM pgstream.note(tg_tag, touched, created, schemas, types, NULL);
     END IF;

@@ -10,6 +10,7 @@ import ids from "../../../migrations/source/0001_ids.ts"
 import schemaLog from "../../../migrations/source/0002_schema_log.ts"
 import ddl from "../../../migrations/source/0003_ddl.ts"
 import streams from "../../../migrations/source/0004_streams.ts"
+import { setsIdentities } from "../../../migrations/source/identities.ts"
 import { eventTriggers } from "../../../migrations/source/triggers.ts"
 
 export const sourceMigrations = {
@@ -80,6 +81,10 @@ export const triggersInstalled = (sql: SqlClient.SqlClient): Effect.Effect<boole
        WHERE p.pronamespace = to_regnamespace('pgstream') AND t.evtname IN ('pgstream_ddl', 'pgstream_drop') AND t.evtenabled = 'A'`,
     ([row]) => row?.n === 2
   )
+
+/** `init --keep-identities` passes false: the triggers and the scan then leave every replica identity alone. */
+export const allowIdentities = (sql: SqlClient.SqlClient, allowed: boolean): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(sql.unsafe(setsIdentities(allowed)))
 
 /** Before the schema is dropped: a trigger whose function goes with the schema would warn the user of that statement. */
 export const removeTriggers = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> =>
