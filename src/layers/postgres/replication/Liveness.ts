@@ -1,0 +1,102 @@
+/**
+ * Silence is no verdict: a walsender that decodes a rewriting ALTER TABLE neither sends nor reads for minutes. So
+ * after a while of it, another connection is asked. Dead is a walsender that is gone, or that waits for us while it
+ * has not taken in a status update that was sent long enough ago (`reply_time` is the time inside the newest one
+ * that it has read). A dead one is ended there, so that the slot is free.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { HostPort, ConnectionTarget } from "../../../domain/PostgresUrl.ts"
+import { SourceError } from "../../../services/ChangeSource.ts"
+import { literal } from "./Checks.ts"
+import { openControl } from "./createSlot.ts"
+import * as Session from "./Session.ts"
+import type { SlotReader } from "./SlotReader.ts"
+import { ServerError } from "./sourceErrors.ts"
+
+/** States in which a walsender reads what we send. */
+const WAITS_FOR_US = /^WalSender(Main|WriteData|WaitForWal)$/i
+const ASK_LIMIT_MS = 10_000
+
+/** What another connection sees of our walsender. */
+export interface Seen {
+  readonly waitEvent: string | null
+  /** ms since 1970 by our own clock; `undefined`: not told. */
+  readonly replyMs: number | undefined
+}
+
+/** `seen`: undefined when the walsender is gone. `sentMs`: a status update that it must have read by now. */
+export const isDead = (seen: Seen | undefined, sentMs: number | undefined): boolean => {
+  if (seen === undefined) return true
+  if (seen.replyMs === undefined || sentMs === undefined) return false
+  return WAITS_FOR_US.test(seen.waitEvent ?? "") && seen.replyMs < sentMs
+}
+
+export interface Watched {
+  readonly target: ConnectionTarget
+  readonly host: HostPort
+  readonly slotName: string
+  /** Of the walsender. */
+  readonly processId: number
+  readonly silenceMs: number
+  readonly reader: SlotReader
+  /** Ends our side. */
+  readonly destroy: () => void
+}
+
+const askSql = (watched: Watched) => `
+  SELECT a.wait_event, floor(extract(epoch FROM r.reply_time) * 1000)::text AS reply_ms
+  FROM pg_replication_slots s
+  JOIN pg_stat_activity a ON a.pid = s.active_pid
+  LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
+  WHERE s.slot_name = ${literal(watched.slotName)} AND s.active_pid = ${watched.processId}`
+
+const endSql = (watched: Watched) => `
+  SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots
+  WHERE slot_name = ${literal(watched.slotName)} AND active_pid = ${watched.processId}`
+
+/** Asks and, where the answer is dead, ends the walsender. Succeeds with what is wrong, if anything is. */
+const ask = Effect.fnUntraced(function*(watched: Watched) {
+  const session = yield* openControl({ ...watched.target, hosts: [watched.host] }, false)
+  const [row] = yield* Session.query(session, askSql(watched))
+  const seen: Seen | undefined = row && {
+    waitEvent: row["wait_event"] ?? null,
+    replyMs: typeof row["reply_ms"] === "string" ? Number(row["reply_ms"]) : undefined
+  }
+  if (!isDead(seen, watched.reader.statusSentBefore(watched.silenceMs / 2))) return undefined
+  yield* Session.query(session, endSql(watched))
+  return seen === undefined ? "its walsender is gone" : "its walsender waits for us and does not hear us"
+}, Effect.scoped)
+
+/** Asked, the server refused (too many connections, …): nothing is known. Not reached at all: nothing is there. */
+const verdict = (exit: Exit.Exit<string | undefined, unknown>): string | undefined => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const failed = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
+  const refused = failed instanceof ServerError || (failed instanceof SourceError && failed.cause instanceof ServerError)
+  return refused ? undefined : "the server cannot be reached by another connection either"
+}
+
+const lost = (watched: Watched, problem: string) =>
+  new SourceError({
+    code: "ConnectionLost", permanent: false, mend: "",
+    summary: `Lost the connection that reads slot "${watched.slotName}": no sign of life for ${watched.silenceMs} ms, and ${problem}.`
+  })
+
+/** Runs until the connection is found dead, then fails its reader. */
+export const watch = Effect.fnUntraced(function*(watched: Watched) {
+  const { reader, silenceMs } = watched
+  while (!reader.failed) {
+    const silent = Date.now() - reader.lastSignMs
+    if (silent < silenceMs) {
+      yield* Effect.sleep(Math.max(50, silenceMs - silent))
+      continue
+    }
+    const problem = verdict(yield* ask(watched).pipe(Effect.timeout(ASK_LIMIT_MS), Effect.exit))
+    if (problem === undefined) {
+      reader.lastSignMs = Date.now()
+      continue
+    }
+    reader.fail(lost(watched, problem))
+    watched.destroy()
+  }
+})
