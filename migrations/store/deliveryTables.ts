@@ -11,6 +11,7 @@ export const deliveryTables: ReadonlyArray<string> = [
      versions   text        NOT NULL DEFAULT '',
      addresses  jsonb       NOT NULL DEFAULT '[]',
      database   text,
+     recent     jsonb       NOT NULL DEFAULT '[]',
      updated_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 50)`,
   `COMMENT ON TABLE pgstream.checkpoint IS
      'Everything at or below position is delivered or parked, for every endpoint. 0/0: none yet, the position of the slot holds.'`,
@@ -18,6 +19,8 @@ export const deliveryTables: ReadonlyArray<string> = [
      'Settings that decide matching when the position was stored; empty: not known yet.'`,
   `COMMENT ON COLUMN pgstream.checkpoint.addresses IS
      'host:port pairs of the source URL: a copied disk is found by them.'`,
+  `COMMENT ON COLUMN pgstream.checkpoint.recent IS
+     'Newest rows of pgstream.ddl by table, against which a look at the catalog is judged.'`,
   `CREATE TABLE pgstream.checkpoint_definitions (
      stream        text   NOT NULL,
      id            uuid   NOT NULL,
@@ -36,11 +39,9 @@ export const deliveryTables: ReadonlyArray<string> = [
      shape  jsonb  NOT NULL,
      PRIMARY KEY (stream, oid))`,
   `CREATE TABLE pgstream.checkpoint_versions (
-     stream      text     NOT NULL,
-     schema_name text     NOT NULL,
-     version     bigint   NOT NULL,
-     entry_id    text     NOT NULL,
-     tables      bigint[] NOT NULL,
+     stream      text  NOT NULL,
+     schema_name text  NOT NULL,
+     entry       jsonb NOT NULL,
      PRIMARY KEY (stream, schema_name))`,
   `CREATE TABLE pgstream.webhook_deliveries (
      stream      text        NOT NULL,

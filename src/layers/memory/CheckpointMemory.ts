@@ -8,7 +8,7 @@ import {
 import { type Lsn, zero } from "../../domain/Lsn.ts"
 import type { EndpointId, Subscription, SubscriptionId } from "../../domain/Subscription.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
-import type { SchemaVersion, TableShape } from "../../domain/TableShape.ts"
+import type { RecentRow, SchemaVersion, TableShape } from "../../domain/TableShape.ts"
 
 interface Stored {
   position: Lsn
@@ -18,10 +18,11 @@ interface Stored {
   readonly definitions: Map<SubscriptionId, Subscription>
   readonly tables: Map<number, TableShape>
   readonly schemas: Map<string, SchemaVersion>
+  recent: ReadonlyArray<RecentRow>
 }
 
 const empty = (): Stored => ({
-  position: zero, versions: "", counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map()
+  position: zero, versions: "", counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map(), recent: []
 })
 
 const newEpoch = (): string => randomBytes(8).toString("hex")
@@ -35,7 +36,7 @@ const stateOf = (stream: StreamId, stored: Stored): CheckpointState => ({
   position: stored.position,
   counts: new Map(stored.counts),
   definitions: [...stored.definitions.values()],
-  shapes: { tables: [...stored.tables.values()], versions: [...stored.schemas.values()] },
+  shapes: { tables: [...stored.tables.values()], versions: [...stored.schemas.values()], recent: stored.recent },
   versions: stored.versions
 })
 
@@ -49,6 +50,7 @@ const apply = (stored: Stored, update: CheckpointUpdate): void => {
     else stored.tables.set(oid, shape)
   }
   for (const [name, version] of update.shapes.versions) stored.schemas.set(name, version)
+  stored.recent = update.shapes.recent ?? stored.recent
 }
 
 export const layer: Layer.Layer<Checkpoint> = Layer.sync(Checkpoint, () => {
@@ -82,7 +84,8 @@ export const layer: Layer.Layer<Checkpoint> = Layer.sync(Checkpoint, () => {
             tables: new Map(state.shapes.tables.map((shape) => [shape.oid, shape])),
             versions: new Map(state.shapes.versions.map((version) => [version.schema, version])),
             entries: [],
-            newIds: []
+            newIds: [],
+            recent: state.shapes.recent ?? []
           }
         })
         streams.set(format(state.stream), stored)

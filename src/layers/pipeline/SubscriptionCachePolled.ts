@@ -76,7 +76,7 @@ export const layer: Layer.Layer<SubscriptionCache, never, SubscriptionStore | St
         latest.rows = rows
       })
     )
-    const poll = Stream.merge(Stream.tick(refreshIntervalMs), store.hints ?? Stream.empty).pipe(
+    const poll = Stream.merge(Stream.drop(Stream.tick(refreshIntervalMs), 1), store.hints ?? Stream.empty).pipe(
       Stream.runForEach(() => read)
     )
 

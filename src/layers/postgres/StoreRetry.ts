@@ -1,0 +1,69 @@
+/**
+ * What waits for a store that is away: a restart, a failover, a lost connection, too many connections, a lock.
+ * Nothing is dropped meanwhile: callers wait, and with them the stream. All operations that use it may be repeated.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+
+/** One attempt: longer means a connection that is lost without a word. Each statement here moves at most a few MiB. */
+const ATTEMPT_TIMEOUT = Duration.seconds(60)
+
+const schedule = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+/** SQLSTATE of the server's answer; `undefined` when there was none. */
+export const sqlState = (error: SqlError): string | undefined => {
+  const cause: unknown = error.reason.cause
+  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+}
+
+/**
+ * Classes 53 (resources) and 57P (shutdown, starting up, crash, database dropped: not the last), and 25006: a standby
+ * that has not been promoted yet. Source: PostgreSQL documentation, "PostgreSQL Error Codes".
+ */
+export const isTransient = (error: SqlError): boolean => {
+  if (error.isRetryable) return true
+  const state = sqlState(error)
+  return state !== undefined && (/^(53|57P0[1235])/.test(state) || state === "25006")
+}
+
+/** The store cannot be reached now; an answer that refuses something is not that. */
+export const isUnavailable = (error: SqlError): boolean => error.reason._tag === "ConnectionError" || isTransient(error)
+
+/**
+ * The error without what Postgres adds of the row (DETAIL: "Failing row contains …"), which may hold a body. Data
+ * exceptions (class 22) name the value in the message itself: only their code is kept.
+ */
+export const withoutValues = (error: SqlError): Error => {
+  const state = sqlState(error)
+  if (state === undefined) return new Error(error.message)
+  return new Error(state.startsWith("22") ? `SQLSTATE ${state}` : `${error.message} (SQLSTATE ${state})`)
+}
+
+const timedOut = new SqlError({
+  reason: new ConnectionError({
+    cause: new Error("timeout"),
+    message: `no answer within ${Duration.format(ATTEMPT_TIMEOUT)}`,
+    operation: "execute"
+  })
+})
+
+/** Repeats `self` while the store is away, for as long as it takes; says so once, and when it is back. */
+export const whileAway = (operation: string) => <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
+  Effect.suspend(() => {
+    let away = false
+    const attempt = self.pipe(
+      Effect.timeoutOrElse({ duration: ATTEMPT_TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+      Effect.tapError((error) => {
+        if (away || !isTransient(error)) return Effect.void
+        away = true
+        return Effect.logWarning("The store is away; waiting for it.").pipe(
+          Effect.annotateLogs({ operation, seen: withoutValues(error).message })
+        )
+      })
+    )
+    return Effect.retry(attempt, { schedule, while: isTransient }).pipe(
+      Effect.tap(() => (away ? Effect.logInfo("The store is back.").pipe(Effect.annotateLogs({ operation })) : Effect.void))
+    )
+  })
