@@ -68,7 +68,7 @@ const scenarios: Readonly<Record<string, Differences>> = {
   "51_poison_qualified_type": { goldenStops: true }
 }
 
-const golden = [process.env["PGSTREAM_GOLDEN"], "/work/shared/golden", join(import.meta.dirname, "../../../shared/golden")]
+const golden = [process.env["PGSTREAM_GOLDEN"], join(import.meta.dirname, "../../../shared/golden")]
   .find((folder) => folder !== undefined && existsSync(join(folder, "scenarios")))
 
 const psql = (): Psql => {
