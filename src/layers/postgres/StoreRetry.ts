@@ -15,7 +15,8 @@ const schedule = Schedule.min([Schedule.exponential("100 millis"), Schedule.spac
 /** SQLSTATE of the server's answer; `undefined` when there was none. */
 export const sqlState = (error: SqlError): string | undefined => {
   const cause: unknown = error.reason.cause
-  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string" ? cause.code : undefined
+  if (typeof cause !== "object" || cause === null || !("code" in cause) || typeof cause.code !== "string") return undefined
+  return /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : undefined
 }
 
 /**

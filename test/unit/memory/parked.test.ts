@@ -1,0 +1,4 @@
+import * as ParkedDeliveriesMemory from "../../../src/layers/memory/ParkedDeliveriesMemory.ts"
+import { suite } from "../../suites/ParkedDeliveriesSuite.ts"
+
+suite("memory", ParkedDeliveriesMemory.layer)
