@@ -48,6 +48,8 @@ export interface StatusReport {
   readonly slotDatabase: string
   readonly reachable: boolean
   readonly findings: ReadonlyArray<Finding>
+  /** What is as it should be and worth knowing: it does not make `status` fail. */
+  readonly notes: ReadonlyArray<string>
 }
 
 export class Setup extends Context.Service<Setup, {
