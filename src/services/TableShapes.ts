@@ -3,7 +3,7 @@
  * makes the same. Works with the injector off, too: the order needs the keys.
  */
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Chunk } from "../domain/Chunk.ts"
 import type { SchemaVersion, ShapesSnapshot, TableShape } from "../domain/TableShape.ts"
@@ -29,11 +29,3 @@ export class SchemaLogError extends Schema.TaggedError<SchemaLogError>()("Schema
   operation: Schema.String,
   cause: Schema.Defect()
 }) {}
-
-/**
- * Asks for a look at the catalog: at these tables, or at all of it for an empty list. Wired to the DdlTracker in
- * `layers/app`; without it the interval of the looks has to do.
- */
-export const LookRequests = Context.Reference<{
-  request(oids: ReadonlyArray<number>): Effect.Effect<void>
-}>("pgstream/services/LookRequests", { defaultValue: () => ({ request: () => Effect.void }) })

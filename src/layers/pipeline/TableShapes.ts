@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Change, Relation } from "../../domain/Change.ts"
 import type { Chunk, Commit, Item, Undecodable } from "../../domain/Chunk.ts"
@@ -14,7 +15,8 @@ import { SchemaChange } from "../../domain/SchemaEntryChange.ts"
 import { type SchemaEvent, Shapes } from "../../domain/Shapes.ts"
 import { adopt, agrees } from "../../domain/ShapesRelation.ts"
 import type { ShapesSnapshot, TableShape } from "../../domain/TableShape.ts"
-import { LookRequests, type ShapesInForce, TableShapes } from "../../services/TableShapes.ts"
+import { DdlTracker } from "../../services/DdlTracker.ts"
+import { type ShapesInForce, TableShapes } from "../../services/TableShapes.ts"
 
 interface Found {
   readonly epoch: number
@@ -33,9 +35,8 @@ class Stage {
   #shape: TableShape | undefined = undefined
   #dirty = false
 
-  /** Tables to look at in the catalog; `all` = the whole of it. */
+  /** Tables to look at in the catalog. */
   readonly wanted = new Set<number>()
-  wantsAll = false
   /** Rows that could not be read, in words. */
   readonly problems: Array<string> = []
 
@@ -118,7 +119,6 @@ class Stage {
     const parsed = Ddl.parse(change)
     if (Result.isFailure(parsed)) {
       this.problems.push(parsed.failure.message)
-      this.wantsAll = true
       return []
     }
     const row = parsed.success
@@ -142,23 +142,28 @@ class Stage {
   #note(item: Undecodable): void {
     if (item.table !== "pgstream.ddl") return
     this.problems.push(`A row of pgstream.ddl could not be decoded: ${item.reason}.`)
-    this.wantsAll = true
   }
 }
 
+/**
+ * Asks the DdlTracker for looks, if there is one: then provide it to this layer. Without it, and for a row that could
+ * not be read, the interval of the looks has to do.
+ */
 export const layer = Layer.effect(
   TableShapes,
   Effect.gen(function*() {
-    const looks = yield* LookRequests
+    const tracker = Option.getOrUndefined(yield* Effect.serviceOption(DdlTracker))
 
-    const report = Effect.fnUntraced(function*(stage: Stage) {
-      const oids = stage.wantsAll ? [] : [...stage.wanted]
-      const problems = stage.problems.splice(0)
+    const report = (stage: Stage) => {
+      const oids = [...stage.wanted]
       stage.wanted.clear()
-      stage.wantsAll = false
-      for (const problem of problems) yield* Effect.logError(`${problem} A look at the catalog is asked for.`)
-      yield* looks.request(oids)
-    })
+      if (oids.length > 0) tracker?.request(oids)
+      return Effect.forEach(
+        stage.problems.splice(0),
+        (problem) => Effect.logError(`${problem} The next look at the catalog finds what it said.`),
+        { discard: true }
+      )
+    }
 
     return TableShapes.of({
       open: (from) =>
@@ -168,7 +173,7 @@ export const layer = Layer.effect(
             advance: (chunk) =>
               Effect.suspend(() => {
                 const advanced = stage.advance(chunk)
-                const quiet = stage.wanted.size === 0 && !stage.wantsAll && stage.problems.length === 0
+                const quiet = stage.wanted.size === 0 && stage.problems.length === 0
                 return quiet ? Effect.succeed(advanced) : Effect.as(report(stage), advanced)
               }),
             shapeOf: (oid) => stage.shapes.find(oid),
