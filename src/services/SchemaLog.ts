@@ -9,11 +9,15 @@ import type { SchemaLogError } from "./TableShapes.ts"
 
 export class SchemaLog extends Context.Service<SchemaLog, {
   /**
-   * Writes entries (acked) and ids, idempotently: a row that is there already is left. Durable before it returns.
-   * A database that cannot be reached: waits and tries again; events wait with it.
+   * Writes entries (acked) and ids, idempotently: a row that is there already is left. Durable before it returns, in
+   * one transaction. A database that cannot be reached: waits and tries again; events wait with it.
+   *
+   * `gone`: oids of dropped tables; their ids end. With the entry of a dropped schema its older entries end, and
+   * those of schemas that were dropped more than a week ago.
    */
   write(
     entries: ReadonlyArray<SchemaLogEntry>,
-    ids: ReadonlyArray<{ readonly id: string; readonly oid: number }>
+    ids: ReadonlyArray<{ readonly id: string; readonly oid: number }>,
+    gone?: ReadonlyArray<number>
   ): Effect.Effect<void, SchemaLogError>
 }>()("pgstream/services/SchemaLog") {}
