@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { DefinitionIndex } from "../../domain/DefinitionIndex.ts"
@@ -76,16 +77,18 @@ export const layer: Layer.Layer<SubscriptionCache, never, SubscriptionStore | St
         latest.rows = rows
       })
     )
-    const poll = Stream.merge(Stream.drop(Stream.tick(refreshIntervalMs), 1), store.hints ?? Stream.empty).pipe(
-      Stream.runForEach(() => read)
-    )
+    /** At each interval, counted from the read before, or at once on a hint. */
+    const hints = yield* Queue.sliding<void>(1)
+    const poll = Effect.forever(Effect.andThen(Effect.timeoutOption(Queue.take(hints), refreshIntervalMs), read))
+    const follow = Stream.runForEach(store.hints ?? Stream.empty, () => Queue.offer(hints, undefined))
 
     return SubscriptionCache.of({
       open: Effect.fn("SubscriptionCache.open")(function*(from) {
         yield* Effect.orDie(read)
         if (!polling) {
           polling = true
-          yield* Effect.forkIn(poll, scope)
+          yield* Effect.forkIn(poll, scope, { startImmediately: true })
+          yield* Effect.forkIn(follow, scope, { startImmediately: true })
         }
         return make(from, latest)
       })

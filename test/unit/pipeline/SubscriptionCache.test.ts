@@ -2,7 +2,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { type Change, type ChangeKind, NULL, type Row, type Transaction, UNCHANGED } from "../../../src/domain/Change.ts"
 import type { Commit } from "../../../src/domain/Chunk.ts"
@@ -164,11 +166,24 @@ describe("SubscriptionCachePolled: a store elsewhere", () => {
       assert.deepStrictEqual(selecting(definitions, next), ["r2"])
       const commit = commitOf(next)
       definitions.commit(commit)
-      assert.deepStrictEqual(commit.definitions, { upserted: [stored("r2")], removed: ["r0", "r1"] })
+      assert.deepStrictEqual(commit.definitions, { upserted: [stored("r2")], removed: ["r1", "r0"] })
       const later = commitOf(begin())
       definitions.commit(later)
       assert.isUndefined(later.definitions)
     }).pipe(using(script))
+  })
+
+  it.effect("a hint is not waited for: rows are read at once", () => {
+    const hints = Effect.runSync(Queue.unbounded<void>())
+    let rows = [stored("r1")]
+    const store = Layer.mock(SubscriptionStore, { list: Effect.sync(() => rows), hints: Stream.fromQueue(hints) })
+    return Effect.gen(function*() {
+      const definitions = yield* (yield* SubscriptionCache).open([])
+      rows = [stored("r2")]
+      yield* Queue.offer(hints, undefined)
+      yield* TestClock.adjust(1)
+      assert.deepStrictEqual(selecting(definitions), ["r2"])
+    }).pipe(Effect.provide(SubscriptionCachePolled.layer.pipe(Layer.provide([store, settings]))))
   })
 
   it.effect("events wait while the store is down at the start, and keep their definitions later", () => {

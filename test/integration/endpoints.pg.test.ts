@@ -1,0 +1,86 @@
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { randomUUID } from "node:crypto"
+import * as EndpointsPg from "../../src/layers/postgres/EndpointsPg.ts"
+import * as Sql from "../../src/layers/postgres/Sql.ts"
+import * as StoreHints from "../../src/layers/postgres/StoreHints.ts"
+import * as SubscriptionStorePg from "../../src/layers/postgres/SubscriptionStorePg.ts"
+import { Endpoints } from "../../src/services/Endpoints.ts"
+import { NotifierSettings, notifierDefaults, StoreSettings } from "../../src/services/Settings.ts"
+import { Operator, suite } from "../suites/EndpointsSuite.ts"
+import { eventually, testDatabase } from "../support/database.ts"
+import { migratedStore } from "../support/store.ts"
+
+const database = testDatabase("endpoints")
+const plainDatabase = testDatabase("endpoints_plain")
+const stream = { systemIdentifier: "1", slotName: "s" }
+
+const settings = (refreshIntervalMs: number) => Layer.mergeAll(
+  Layer.succeed(StoreSettings, { url: Redacted.make(""), inSource: true, refreshIntervalMs }),
+  Layer.succeed(NotifierSettings, { ...notifierDefaults, concurrency: 17 })
+)
+
+const operator = Layer.effect(
+  Operator,
+  Effect.map(Sql.StoreSql, (sql) => ({
+    edit: (id, change) =>
+      Effect.gen(function*() {
+        if (change.url !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET url = ${change.url} WHERE id = ${id}`
+        if (change.order !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET order_mode = ${change.order} WHERE id = ${id}`
+        if (change.concurrency !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET concurrency = ${change.concurrency} WHERE id = ${id}`
+        if (change.paused !== undefined) {
+          yield* sql`INSERT INTO pgstream.endpoint_streams (stream, endpoint_id, paused, paused_reason)
+            VALUES ('1/s', ${id}, ${change.paused}, ${change.pausedReason ?? null})
+            ON CONFLICT (stream, endpoint_id) DO UPDATE SET paused = excluded.paused, paused_reason = excluded.paused_reason`
+        }
+        yield* StoreHints.notify(sql)
+      }).pipe(Effect.orDie)
+  }))
+)
+
+const endpoints = (refreshIntervalMs: number) => EndpointsPg.layerFor(stream).pipe(Layer.provide(settings(refreshIntervalMs)))
+
+/** The interval is long: what the suite waits for comes by hints alone. */
+suite("postgres", Layer.mergeAll(endpoints(600_000), SubscriptionStorePg.layer, operator).pipe(Layer.provide(migratedStore(database.url))), 17)
+
+it.layer(endpoints(100).pipe(Layer.provide(migratedStore(plainDatabase.url))), { excludeTestServices: true })("Endpoints in Postgres", (it) => {
+  const idOf = (url: string) => plainDatabase.psql(`SELECT id FROM pgstream.webhook_endpoints WHERE url = '${url}'`).trim()
+
+  it.effect("finds what plain SQL changed at the interval; another stream's pause is not ours", () =>
+    Effect.gen(function*() {
+      const known = yield* Endpoints
+      plainDatabase.psql(`INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('http://a/')`)
+      const id = idOf("http://a/")
+      plainDatabase.psql(`INSERT INTO pgstream.endpoint_streams (stream, endpoint_id, paused, paused_reason) VALUES ('2/s', '${id}', true, 'theirs')`)
+      yield* Effect.promise(() => eventually("the endpoint is known", () => known.get(id)?.url === "http://a/"))
+      assert.isFalse(known.get(id)?.paused)
+      plainDatabase.psql(`UPDATE pgstream.webhook_subscriptions SET url = 'http://b/'`)
+      yield* Effect.promise(() => eventually("the URL is the new one", () => known.get(id)?.url === "http://b/"))
+      plainDatabase.psql(`DELETE FROM pgstream.webhook_subscriptions`)
+      yield* Effect.promise(() => eventually("the endpoint went", () => known.get(id) === undefined))
+    }))
+
+  it.effect("gives a row whose endpoint is not there one", () =>
+    Effect.gen(function*() {
+      const known = yield* Endpoints
+      const id = randomUUID()
+      plainDatabase.psql(`INSERT INTO pgstream.webhook_subscriptions (url, endpoint_id) VALUES ('http://orphan/', '${id}')`)
+      yield* Effect.promise(() => eventually("the endpoint is there", () => known.get(id)?.url === "http://orphan/"))
+      plainDatabase.psql(`INSERT INTO pgstream.webhook_subscriptions (url, table_name, endpoint_id) VALUES ('http://orphan/', 't', '${randomUUID()}')`)
+      yield* Effect.promise(() => eventually("it joined", () =>
+        plainDatabase.psql(`SELECT count(*) FROM pgstream.webhook_subscriptions WHERE endpoint_id = '${id}'`).trim() === "2"))
+    }))
+})
+
+const soonDatabase = testDatabase("endpoints_soon")
+it.live("looks soon when the stream says that rows changed", () =>
+  Effect.gen(function*() {
+    const known = yield* Endpoints
+    assert.isUndefined(yield* known.fetch(randomUUID()))
+    soonDatabase.psql(`INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('http://a/')`)
+    const id = soonDatabase.psql(`SELECT id FROM pgstream.webhook_endpoints`).trim()
+    known.refreshSoon?.()
+    yield* Effect.promise(() => eventually("the endpoint is known", () => known.get(id) !== undefined))
+  }).pipe(Effect.provide(endpoints(600_000).pipe(Layer.provide(migratedStore(soonDatabase.url))))))
