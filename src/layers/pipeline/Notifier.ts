@@ -1,0 +1,120 @@
+/**
+ * The Notifier: Dispatcher → lanes of each endpoint → HTTP, and the way back: Settlement. What fails for too long
+ * goes through the write buffer to the table of parked deliveries, and a feeder brings it back into the lanes.
+ *
+ * Background fibers: one for alarms, one writer, one that follows the endpoints, and one per round of a feeder.
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import { BodyWriter } from "../../domain/Body.ts"
+import type { CheckpointState } from "../../services/Checkpoint.ts"
+import { Endpoints } from "../../services/Endpoints.ts"
+import { FailPoints } from "../../services/FailPoints.ts"
+import { Notifier, NotifierError, type Notifying, type Settled } from "../../services/Notifier.ts"
+import { ParkedDeliveries } from "../../services/ParkedDeliveries.ts"
+import { NotifierSettings } from "../../services/Settings.ts"
+import { SubscriptionCache } from "../../services/SubscriptionCache.ts"
+import { WebhookTransport } from "../../services/WebhookTransport.ts"
+import { Core, NotifierGrips } from "./notifier/Core.ts"
+import * as Directory from "./notifier/Directory.ts"
+import { Dispatcher } from "./notifier/Dispatcher.ts"
+import type { Feed } from "./notifier/EndpointLanes.ts"
+import * as Feeder from "./notifier/Feeder.ts"
+import { loadParked } from "./notifier/LoadParked.ts"
+import { ParkWriter } from "./notifier/ParkWriter.ts"
+
+/** Pages of parked rows in memory at a time, over all endpoints. */
+const CONCURRENT_SCANS = 4
+
+const failedOf = (core: Core): Effect.Effect<never, NotifierError> =>
+  Effect.fail(new NotifierError({ operation: "deliver", cause: core.failure }))
+
+const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Notifying => {
+  const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {
+    if (core.failure !== undefined) return failedOf(core)
+    const update = core.settlement.next()
+    if (update !== undefined) return Effect.succeed({ update })
+    core.settled.closeUnsafe()
+    return Effect.andThen(core.settled.await, settled)
+  })
+  const isIdle = () => core.failure !== undefined || (core.inFlight === 0 && writer.size === 0)
+  const idle: Effect.Effect<void> = Effect.suspend(() => {
+    if (isIdle()) return Effect.void
+    core.idle.closeUnsafe()
+    return Effect.andThen(core.idle.await, idle)
+  })
+  return {
+    offer: (chunk) =>
+      Effect.andThen(dispatcher.offer(chunk), Effect.suspend(() => core.failure === undefined ? Effect.void : failedOf(core))),
+    settled,
+    drain: Effect.suspend(() => {
+      core.stopping = true
+      return Effect.raceFirst(idle, Effect.sleep(core.settings.graceMs))
+    }),
+    rest: Effect.sync(() => {
+      const update = core.settlement.next()
+      return update === undefined ? undefined : { update }
+    })
+  }
+}
+
+export const layer = Layer.effect(
+  Notifier,
+  Effect.gen(function*() {
+    const settings = yield* NotifierSettings
+    const cache = yield* SubscriptionCache
+    const endpoints = yield* Endpoints
+    const store = yield* ParkedDeliveries
+    const transport = yield* WebhookTransport
+
+    const open = Effect.fnUntraced(function*(from: CheckpointState) {
+      const scope = yield* Effect.scope
+      const clock = yield* Clock.Clock
+      const grips = yield* NotifierGrips
+      const { hit } = yield* FailPoints
+      const context = yield* Effect.context<never>()
+      const runFork = Effect.runForkWith(context)
+      const fork = (effect: Effect.Effect<unknown, unknown>) => {
+        runFork(Effect.forkIn(Effect.tapCause(effect, (cause) => Effect.sync(() => core.fail(cause))), scope))
+      }
+      const core: Core = new Core({
+        settings, grips, hit, fork,
+        stream: from.stream,
+        from: from.position,
+        now: () => clock.currentTimeMillisUnsafe()
+      })
+      const definitions = yield* Effect.mapError(
+        cache.open(from.definitions),
+        (cause) => new NotifierError({ operation: "read subscriptions", cause })
+      )
+      const writer = new ParkWriter(core, store)
+      const scans = yield* Semaphore.make(CONCURRENT_SCANS)
+      const feed: Feed = (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round))
+      const directory = Directory.make({
+        core, writer, endpoints, transport, feed, scope, counts: from.counts
+      })
+      const bodies = new BodyWriter()
+      const dispatcher = new Dispatcher({
+        core, definitions, directory,
+        body: (change) => bodies.write(change),
+        defined: () => endpoints.refreshSoon?.()
+      })
+      const loading = loadParked(core, store, directory, from.position)
+      if (core.rules.loadKeysFirst) yield* loading
+      else fork(loading)
+      fork(core.alarms.loop)
+      fork(writer.loop)
+      fork(directory.follow)
+      yield* Scope.addFinalizer(scope, Effect.sync(() => {
+        core.stopping = true
+        core.closed = true
+      }))
+      return notifying(core, dispatcher, writer)
+    })
+
+    return Notifier.of({ open })
+  })
+)

@@ -1,0 +1,107 @@
+/**
+ * What the parts of one open Notifier share: settings, clock, settlement, the sum of all bytes, and the first
+ * failure. Plain state: everything that changes it is synchronous.
+ */
+import * as Context from "effect/Context"
+import * as Latch from "effect/Latch"
+import type * as Effect from "effect/Effect"
+import type * as Cause from "effect/Cause"
+import { randomBytes } from "node:crypto"
+import * as Rules from "../../../domain/Rules.ts"
+import { Settlement, type Ticket } from "../../../domain/Settlement.ts"
+import type { StreamId } from "../../../domain/StreamId.ts"
+import type { FailPoint } from "../../../services/FailPoints.ts"
+import type { NotifierSettingsShape } from "../../../services/Settings.ts"
+import { Alarms } from "./Alarms.ts"
+import type { Entry } from "./Entry.ts"
+
+/** What a test may set: rules, chance. Production provides nothing. */
+export interface NotifierGrips {
+  readonly rules: Rules.Rules
+  /** 0 … 1, for jitter. */
+  readonly random: () => number
+  /** A new `webhook-epoch`: 16 hex digits. */
+  readonly newEpoch: () => string
+}
+
+export const NotifierGrips = Context.Reference<NotifierGrips>("pgstream/layers/pipeline/NotifierGrips", {
+  defaultValue: () => ({ rules: Rules.all, random: Math.random, newEpoch: () => randomBytes(8).toString("hex") })
+})
+
+export interface CoreOptions {
+  readonly settings: NotifierSettingsShape
+  readonly grips: NotifierGrips
+  readonly stream: StreamId
+  readonly from: number
+  readonly now: () => number
+  readonly hit: ((name: FailPoint) => void) | undefined
+  /** Runs in the background, as long as the Notifier is open; its failure fails the Notifier. */
+  readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
+}
+
+export class Core {
+  readonly settings: NotifierSettingsShape
+  readonly grips: NotifierGrips
+  readonly rules: Rules.Rules
+  readonly stream: StreamId
+  readonly now: () => number
+  readonly hit: ((name: FailPoint) => void) | undefined
+  readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
+  readonly settlement: Settlement
+  readonly alarms: Alarms
+  /** The last that was dispatched: one object, changed in place. */
+  readonly reached: { commitLsn: number; ordinal: number }
+  /** No request starts any more. */
+  stopping = false
+  /** The scope is closed: late callbacks change nothing. */
+  closed = false
+  failure: Cause.Cause<unknown> | undefined
+  inFlight = 0
+  /** Bytes of bodies in memory, a shared one once. */
+  bytes = 0
+  /** Endpoints above their own bound. */
+  overfull = 0
+  /** Opened when there may be room, something settled, or nothing in flight; and at a failure. */
+  readonly room = Latch.makeUnsafe(false)
+  readonly settled = Latch.makeUnsafe(false)
+  readonly idle = Latch.makeUnsafe(false)
+
+  constructor(options: CoreOptions) {
+    this.settings = options.settings
+    this.grips = options.grips
+    this.rules = options.grips.rules
+    this.stream = options.stream
+    this.now = options.now
+    this.hit = options.hit
+    this.fork = options.fork
+    this.settlement = new Settlement(options.from, this.rules)
+    this.alarms = new Alarms(options.now)
+    this.reached = { commitLsn: options.from, ordinal: -Infinity }
+  }
+
+  get full(): boolean {
+    return this.overfull > 0 || this.bytes > this.settings.maxQueueBytes
+  }
+
+  settle(ticket: Ticket): void {
+    if (this.settlement.settle(ticket)) this.settled.openUnsafe()
+  }
+
+  /** Of one entry; what its endpoint holds is the endpoint's to count. */
+  hold(entry: Entry): void {
+    if (entry.shared === undefined || entry.shared.users++ === 0) this.bytes += entry.body.byteLength
+  }
+
+  release(entry: Entry): void {
+    if (entry.shared !== undefined && --entry.shared.users > 0) return
+    this.bytes -= entry.body.byteLength
+    if (!this.full) this.room.openUnsafe()
+  }
+
+  fail(cause: Cause.Cause<unknown>): void {
+    this.failure ??= cause
+    this.room.openUnsafe()
+    this.settled.openUnsafe()
+    this.idle.openUnsafe()
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The endpoints of one open Notifier: opened when the first event or parked row of one comes, opened anew when one
+ * changes, withdrawn when one goes. Connections live in scopes of their own, below the Notifier's.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Endpoint, EndpointId } from "../../../domain/Subscription.ts"
+import type { EndpointCount } from "../../../services/Checkpoint.ts"
+import type { Endpoints } from "../../../services/Endpoints.ts"
+import { NotifierError } from "../../../services/Notifier.ts"
+import type { WebhookTransport } from "../../../services/WebhookTransport.ts"
+import type { Core } from "./Core.ts"
+import type { Directory } from "./Dispatcher.ts"
+import { EndpointLanes, type Feed } from "./EndpointLanes.ts"
+import { LanesLink } from "./LanesLink.ts"
+import type { ParkWriter } from "./ParkWriter.ts"
+
+export interface DirectoryOptions {
+  readonly core: Core
+  readonly writer: ParkWriter
+  readonly endpoints: Endpoints["Service"]
+  readonly transport: WebhookTransport["Service"]
+  readonly counts: ReadonlyMap<EndpointId, EndpointCount>
+  readonly scope: Scope.Scope
+  readonly feed: Feed
+}
+
+/** Stands for an endpoint that is gone: nothing is sent to it. */
+const nobody = (id: EndpointId): Endpoint => ({
+  id, url: "", order: "none", concurrency: 1, paused: false, pausedReason: undefined
+})
+
+export interface OpenDirectory extends Directory {
+  /** Takes over what changes at the endpoints. Never ends by itself. */
+  readonly follow: Effect.Effect<void, NotifierError>
+}
+
+export const make = (options: DirectoryOptions): OpenDirectory => {
+  const { core, writer, endpoints, transport, counts, scope, feed } = options
+  const lanes = new Map<EndpointId, EndpointLanes>()
+
+  const link = Effect.fnUntraced(function*(endpoint: Endpoint) {
+    const own = yield* Scope.fork(scope)
+    const connection = yield* Effect.provideService(transport.open(endpoint), Scope.Scope, own)
+    return new LanesLink(connection, () => core.fork(Scope.close(own, Exit.void)))
+  })
+
+  const open = Effect.fnUntraced(function*(id: EndpointId) {
+    const there = lanes.get(id)
+    if (there !== undefined) return there
+    const found = endpoints.get(id) ?? (yield* Effect.mapError(
+      endpoints.fetch(id),
+      (cause) => new NotifierError({ operation: `read endpoint ${id}`, cause })
+    ))
+    const endpoint = found ?? nobody(id)
+    const opened = new EndpointLanes(
+      core, writer, feed, endpoint, yield* link(endpoint),
+      counts.get(id) ?? { count: 0, epoch: core.grips.newEpoch() }
+    )
+    if (found === undefined) yield* withdraw(opened)
+    lanes.set(id, opened)
+    return opened
+  })
+
+  const withdraw = (gone: EndpointLanes) =>
+    Effect.suspend(() => {
+      gone.withdraw()
+      return Effect.logInfo("An endpoint has no subscription any more: its deliveries are withdrawn.").pipe(
+        Effect.annotateLogs({ endpointId: gone.id, dropped: gone.dropped })
+      )
+    })
+
+  const changed = Effect.fnUntraced(function*(id: EndpointId, endpoint: Endpoint | undefined) {
+    const there = lanes.get(id)
+    if (there === undefined) return
+    if (endpoint === undefined) return yield* withdraw(there)
+    if (!there.gone && sendsAlike(there.endpoint, endpoint)) return
+    there.configure(endpoint, yield* link(endpoint))
+    yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events are parked." : "Endpoint settings changed.").pipe(
+      Effect.annotateLogs({ endpointId: id })
+    )
+  })
+
+  const follow = endpoints.changes.pipe(
+    Stream.runForEach(({ id, endpoint }) => changed(id, endpoint)),
+    Effect.mapError((cause) => new NotifierError({ operation: "follow endpoints", cause }))
+  )
+
+  return { lanes, withFuture: new Set(), open, follow }
+}
+
+const sendsAlike = (a: Endpoint, b: Endpoint): boolean =>
+  a.url === b.url && a.order === b.order && a.concurrency === b.concurrency && a.paused === b.paused

@@ -1,0 +1,271 @@
+/**
+ * Takes chunks apart: for each change the endpoints that selected it, its number at each, its keys, and one body for
+ * all. Plain functions per event. A chunk is admitted whole, then one waits for room.
+ *
+ * An endpoint that is new is opened in the middle of a chunk: the walk stops before its event and goes on after.
+ */
+import * as Effect from "effect/Effect"
+import type { Change } from "../../../domain/Change.ts"
+import type { Chunk, Commit, Keepalive, Undecodable } from "../../../domain/Chunk.ts"
+import { placeOf } from "../../../domain/Delivery.ts"
+import * as EventId from "../../../domain/EventId.ts"
+import type { Key } from "../../../domain/Key.ts"
+import { keysOf } from "../../../domain/Keys.ts"
+import { type Count, Ticket } from "../../../domain/Settlement.ts"
+import type { EndpointId, OrderMode, Subscription } from "../../../domain/Subscription.ts"
+import type { NotifierError } from "../../../services/Notifier.ts"
+import type { DefinitionsInForce, Selection } from "../../../services/SubscriptionCache.ts"
+import type { Core } from "./Core.ts"
+import type { EndpointLanes } from "./EndpointLanes.ts"
+import { Entry, type EventFacts, type SharedBody } from "./Entry.ts"
+
+/** All endpoints that were opened. */
+export interface Directory {
+  readonly lanes: ReadonlyMap<EndpointId, EndpointLanes>
+  /** Those with rows that the stream will bring again. */
+  readonly withFuture: Set<EndpointLanes>
+  open(id: EndpointId): Effect.Effect<EndpointLanes, NotifierError>
+}
+
+export interface DispatcherOptions {
+  readonly core: Core
+  readonly definitions: DefinitionsInForce
+  readonly directory: Directory
+  readonly body: (change: Change) => Uint8Array
+  /** Rows of subscriptions or endpoints changed. */
+  readonly defined: () => void
+}
+
+const NOTHING = new Uint8Array(0)
+
+export class Dispatcher {
+  private readonly core: Core
+  private readonly definitions: DefinitionsInForce
+  private readonly directory: Directory
+  private readonly body: (change: Change) => Uint8Array
+  private readonly defined: () => void
+  private readonly counted: Array<EndpointLanes> = []
+  private inTransaction = false
+
+  private ticket: Ticket
+  private items: Chunk["items"] = []
+  private at = 0
+  /** Of the item at `at`, when the walk stopped there: asked once. */
+  private selections: ReadonlyArray<Selection> | undefined
+  private lastSelections: ReadonlyArray<Selection> | undefined
+  private lastLanes: Array<EndpointLanes> = []
+  private lastRelation: Change["relation"] = undefined
+  private lastTable = ""
+
+  constructor(options: DispatcherOptions) {
+    this.core = options.core
+    this.definitions = options.definitions
+    this.directory = options.directory
+    this.body = options.body
+    this.defined = options.defined
+    this.ticket = new Ticket()
+  }
+
+  readonly offer = (chunk: Chunk): Effect.Effect<void, NotifierError> =>
+    Effect.suspend(() => {
+      this.ticket = this.core.settlement.begin()
+      this.items = chunk.items
+      this.at = 0
+      return this.walk()
+    })
+
+  private walk(): Effect.Effect<void, NotifierError> {
+    const missing = this.run()
+    if (missing !== undefined) return Effect.flatMap(this.directory.open(missing), () => this.walk())
+    this.items = []
+    const ticket = this.ticket
+    for (const lanes of this.directory.withFuture) {
+      lanes.reach(this.core.reached)
+      if (lanes.future.size === 0) this.directory.withFuture.delete(lanes)
+    }
+    if (!this.core.rules.countsAtCommit) this.markCounts(ticket)
+    this.core.settle(ticket)
+    return this.core.full ? this.waitForRoom : Effect.void
+  }
+
+  private readonly waitForRoom: Effect.Effect<void> = Effect.suspend(() => {
+    if (!this.core.full || this.core.failure !== undefined) return Effect.void
+    this.core.room.closeUnsafe()
+    return Effect.andThen(this.core.room.await, this.waitForRoom)
+  })
+
+  /** Returns the endpoint that has to be opened before it can go on. */
+  private run(): EndpointId | undefined {
+    for (; this.at < this.items.length; this.at++) {
+      const item = this.items[this.at]!
+      if (item._tag === "Change") {
+        const missing = this.change(item)
+        if (missing !== undefined) return missing
+      } else if (item._tag === "Commit") this.commit(item)
+      else if (item._tag === "Keepalive") this.keepalive(item)
+      else {
+        const missing = this.undecodable(item)
+        if (missing !== undefined) return missing
+      }
+    }
+    return undefined
+  }
+
+  private change(change: Change): EndpointId | undefined {
+    let selections = this.selections
+    if (selections === undefined) {
+      if (change.ordinal >= 0) this.inTransaction = true
+      this.reach(change.transaction.commitLsn, placeOf(change))
+      if (this.definitions.consume(change)) return undefined
+      selections = this.definitions.select(change)
+      if (selections.length === 0) return undefined
+    }
+    const lanes = this.lanesOf(selections)
+    if (typeof lanes === "string") {
+      this.selections = selections
+      return lanes
+    }
+    this.selections = undefined
+    this.dispatch(change, selections, lanes)
+    return undefined
+  }
+
+  /** The answer of the index is shared by many changes: so are its lanes. */
+  private lanesOf(selections: ReadonlyArray<Selection>): ReadonlyArray<EndpointLanes> | EndpointId {
+    if (selections === this.lastSelections) return this.lastLanes
+    const found: Array<EndpointLanes> = []
+    for (const { endpointId } of selections) {
+      const lanes = this.directory.lanes.get(endpointId)
+      if (lanes === undefined) return endpointId
+      found.push(lanes)
+    }
+    this.lastSelections = selections
+    this.lastLanes = found
+    return found
+  }
+
+  private dispatch(change: Change, selections: ReadonlyArray<Selection>, all: ReadonlyArray<EndpointLanes>): void {
+    const event = this.factsOf(change, all.length)
+    const keys: { [mode in OrderMode]?: ReadonlyArray<Key> } = {}
+    for (let i = 0; i < all.length; i++) {
+      const lanes = all[i]!
+      this.number(lanes)
+      if (this.wasParked(lanes, event)) continue
+      const mode = lanes.keyMode
+      const entry = new Entry(
+        lanes.id, lanes.epoch, event, (keys[mode] ??= keysOf(change, mode)), lanes.count,
+        selections[i]!.selectedBy, this.ticket, false
+      )
+      this.ticket.open++
+      lanes.submit(entry)
+    }
+  }
+
+  private factsOf(change: Change, endpoints: number): EventFacts {
+    const shared: SharedBody | undefined = endpoints > 1 ? { users: 0 } : undefined
+    return {
+      id: EventId.of(change),
+      body: this.body(change),
+      shared,
+      commitLsn: change.transaction.commitLsn,
+      ordinal: placeOf(change),
+      table: this.tableOf(change),
+      kind: change.kind
+    }
+  }
+
+  private tableOf(change: Change): string {
+    const relation = change.relation
+    if (relation === this.lastRelation) return this.lastTable
+    this.lastRelation = relation
+    this.lastTable = relation === undefined ? "" : `${relation.schema}.${relation.table}`
+    return this.lastTable
+  }
+
+  private number(lanes: EndpointLanes): void {
+    lanes.count++
+    if (lanes.counted) return
+    lanes.counted = true
+    this.counted.push(lanes)
+  }
+
+  /** Parked before the start: it has its number, and the table has the event. */
+  private wasParked(lanes: EndpointLanes, event: EventFacts): boolean {
+    if (lanes.future.size === 0) return false
+    lanes.reach(event)
+    return this.core.rules.skipParked && lanes.future.skips(event.id)
+  }
+
+  private undecodable(item: Undecodable): EndpointId | undefined {
+    if (item.ordinal >= 0) this.inTransaction = true
+    this.reach(item.transaction.commitLsn, placeOf({ ordinal: item.ordinal, sub: -1 }))
+    const selectedBy = new Map<EndpointId, Array<string>>()
+    for (const row of this.definitions.current()) {
+      if (!couldSelect(row, item.table)) continue
+      if (!this.directory.lanes.has(row.endpointId)) return row.endpointId
+      selectedBy.set(row.endpointId, [...(selectedBy.get(row.endpointId) ?? []), row.id])
+    }
+    const event: EventFacts = {
+      id: EventId.of({ ...item, sub: -1 }),
+      body: NOTHING,
+      shared: undefined,
+      commitLsn: item.transaction.commitLsn,
+      ordinal: placeOf({ ordinal: item.ordinal, sub: -1 }),
+      table: item.table ?? "",
+      kind: ""
+    }
+    for (const [id, rows] of selectedBy) {
+      const lanes = this.directory.lanes.get(id)!
+      this.number(lanes)
+      if (this.wasParked(lanes, event)) continue
+      const entry = new Entry(id, lanes.epoch, event, [], lanes.count, rows, this.ticket, false)
+      entry.lastError = item.reason
+      this.ticket.open++
+      lanes.recordDead(entry)
+    }
+    return undefined
+  }
+
+  private commit(commit: Commit): void {
+    this.inTransaction = false
+    this.definitions.commit(commit)
+    if (commit.definitions !== undefined) this.defined()
+    this.reach(commit.transaction.commitLsn, Infinity)
+    this.core.settlement.mark(this.ticket, commit.endLsn, this.takeCounts(), commit.definitions, commit.shapes)
+  }
+
+  /** Inside a transaction it says nothing: the counts there are not those of a commit. */
+  private keepalive(keepalive: Keepalive): void {
+    if (this.inTransaction) return
+    if (keepalive.walEnd > this.core.reached.commitLsn) {
+      this.reach(keepalive.walEnd, -Infinity)
+    }
+    this.core.settlement.mark(this.ticket, keepalive.walEnd, this.takeCounts(), undefined, undefined)
+  }
+
+  private reach(commitLsn: number, ordinal: number): void {
+    this.core.reached.commitLsn = commitLsn
+    this.core.reached.ordinal = ordinal
+  }
+
+  private takeCounts(): ReadonlyArray<readonly [EndpointId, Count]> {
+    if (this.counted.length === 0) return NO_COUNTS
+    const counts = this.counted.map((lanes) => {
+      lanes.counted = false
+      return [lanes.id, { count: lanes.count, epoch: lanes.epoch }] as const
+    })
+    this.counted.length = 0
+    return counts
+  }
+
+  private markCounts(ticket: Ticket): void {
+    if (ticket.marked) for (const [id, count] of this.takeCounts()) ticket.sum.counts.set(id, count)
+  }
+}
+
+const NO_COUNTS: ReadonlyArray<readonly [EndpointId, Count]> = []
+
+/** `table`: `schema.table`; unknown = every row could. */
+const couldSelect = (row: Subscription, table: string | undefined): boolean =>
+  table === undefined ||
+  ((row.schema === "" || table.startsWith(`${row.schema}.`)) && (row.table === "" || table.endsWith(`.${row.table}`)))

@@ -1,0 +1,118 @@
+/**
+ * One event on its way to one endpoint, while it is in memory. It is its own request, its own member of Order, and
+ * linked into the list of its endpoint: the hot path makes no other object for it.
+ */
+import type { Delivery } from "../../../domain/Delivery.ts"
+import type { Key } from "../../../domain/Key.ts"
+import type { Lsn } from "../../../domain/Lsn.ts"
+import type { Ordered, Slot } from "../../../domain/Order.ts"
+import type { Ticket } from "../../../domain/Settlement.ts"
+import type { EndpointId, SubscriptionId } from "../../../domain/Subscription.ts"
+import type { ParkedDelivery, ParkedState } from "../../../services/ParkedDeliveries.ts"
+
+/** A body that several endpoints are sent: counted once in the sum of all. */
+export interface SharedBody {
+  users: number
+}
+
+/** waiting: behind others in the lanes · ready · flying: a request is out · backoff · out: decided, or parked. */
+export type Where = "waiting" | "ready" | "flying" | "backoff" | "out"
+
+/** What the event is, the same for every endpoint. */
+export interface EventFacts {
+  readonly id: string
+  readonly body: Uint8Array
+  readonly shared: SharedBody | undefined
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+  readonly table: string
+  readonly kind: string
+}
+
+export class Entry implements Delivery, Ordered {
+  readonly endpointId: EndpointId
+  readonly epoch: string
+  readonly id: string
+  readonly body: Uint8Array
+  readonly keys: ReadonlyArray<Key>
+  readonly sequence: number
+  readonly selectedBy: ReadonlyArray<SubscriptionId>
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+  readonly table: string
+  readonly kind: string
+  attempts = 0
+
+  readonly shared: SharedBody | undefined
+  /** Settled by acceptance or by the table; `undefined` for a row that was fed: it is settled. */
+  ticket: Ticket | undefined
+  /** A row of the table has it. */
+  stored: boolean
+  where: Where = "waiting"
+  waits = 0
+  slots: Slot | undefined = undefined
+  previous: Entry | undefined = undefined
+  next: Entry | undefined = undefined
+
+  /** When its first live attempt began, ms; 0 before. */
+  firstAttemptMs = 0
+  retries = 0
+  dueAtMs = 0
+  state: ParkedState = "waiting"
+  lastError: string | undefined = undefined
+
+  constructor(
+    endpointId: EndpointId,
+    epoch: string,
+    event: EventFacts,
+    keys: ReadonlyArray<Key>,
+    sequence: number,
+    selectedBy: ReadonlyArray<SubscriptionId>,
+    ticket: Ticket | undefined,
+    stored: boolean
+  ) {
+    this.endpointId = endpointId
+    this.epoch = epoch
+    this.id = event.id
+    this.body = event.body
+    this.keys = keys
+    this.sequence = sequence
+    this.selectedBy = selectedBy
+    this.commitLsn = event.commitLsn
+    this.ordinal = event.ordinal
+    this.table = event.table
+    this.kind = event.kind
+    this.shared = event.shared
+    this.ticket = ticket
+    this.stored = stored
+  }
+}
+
+/** A row of the table, on its way through the lanes. */
+export const fromRow = (row: ParkedDelivery, epoch: string): Entry => {
+  const entry = new Entry(row.endpointId, epoch, { ...row, shared: undefined }, row.keys, row.sequence, row.selectedBy, undefined, true)
+  entry.attempts = row.attempts
+  entry.retries = row.retries
+  entry.dueAtMs = row.dueAtMs
+  entry.lastError = row.lastError
+  return entry
+}
+
+/** What is written to the table: a value of its own, since the entry goes on changing. */
+export const toRow = (entry: Entry): ParkedDelivery => ({
+  endpointId: entry.endpointId,
+  id: entry.id,
+  body: entry.body,
+  keys: entry.keys,
+  sequence: entry.sequence,
+  selectedBy: entry.selectedBy,
+  commitLsn: entry.commitLsn,
+  ordinal: entry.ordinal,
+  table: entry.table,
+  kind: entry.kind,
+  attempts: entry.attempts,
+  state: entry.state,
+  dueAtMs: entry.dueAtMs,
+  retries: entry.retries,
+  lastError: entry.lastError
+})

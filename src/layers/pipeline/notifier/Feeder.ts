@@ -1,0 +1,113 @@
+/**
+ * Loads parked rows of one endpoint into its lanes: one round goes through the table in stream order, page by page,
+ * and ends at its end, or where it may not go on. What is due enters the lanes; what is not due, or comes behind
+ * such a one, is passed over. A row that failed before goes first and alone: what is behind it stays until it is
+ * decided.
+ */
+import * as Effect from "effect/Effect"
+import type * as Semaphore from "effect/Semaphore"
+import type { ParkedDeliveries, ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
+import type { Core } from "./Core.ts"
+import type { EndpointLanes } from "./EndpointLanes.ts"
+import { fromRow } from "./Entry.ts"
+import type { FeedRound } from "./FeedRound.ts"
+import { compare } from "./Position.ts"
+
+/** Rows and bytes of bodies in one page. */
+const PAGE_ROWS = 256
+const PAGE_BYTES = 1024 * 1024
+/** Share of an endpoint's bytes that fed rows may take, so that the stream has room beside them. */
+const FED_SHARE = 0.5
+/** Pause after a failed scan, ms. */
+const RETRY_MS = 1_000
+
+/** end: the table has no more · cut: rows stay behind that the write buffer has to make visible · stop: elsewhere. */
+type Outcome = "end" | "cut" | "stop" | "more"
+
+export interface FeederOptions {
+  readonly core: Core
+  readonly store: ParkedDeliveries["Service"]
+  /** Bounds the pages of all endpoints that are in memory at a time. */
+  readonly scans: Semaphore.Semaphore
+}
+
+export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes, round: FeedRound): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const startedAt = core.now()
+    const force = lanes.force
+    lanes.force = false
+    let outcome: Outcome = "more"
+    let scanMs = 0
+    while (outcome === "more") {
+      while (!hasRoom(core, lanes) && lanes.mayFeed) {
+        round.room.closeUnsafe()
+        yield* round.room.await
+      }
+      if (!lanes.mayFeed) break
+      const from = core.now()
+      outcome = yield* scans.withPermits(1)(Effect.suspend(() => {
+        round.beginScan(lanes.pending)
+        return Effect.map(
+          store.scan(core.stream, lanes.id, round.cursor, PAGE_ROWS, PAGE_BYTES),
+          (page) => takePage(core, lanes, round, page, force)
+        )
+      })).pipe(
+        Effect.catch((error) =>
+          Effect.logWarning("Parked deliveries cannot be read; trying again.", error).pipe(
+            Effect.annotateLogs({ endpointId: lanes.id }),
+            Effect.andThen(Effect.sleep(RETRY_MS)),
+            Effect.as<Outcome>("more")
+          ))
+      )
+      scanMs += core.now() - from
+    }
+    finish(core, lanes, round, outcome)
+    lanes.roundEnded(Math.min(scanMs, core.now() - startedAt))
+  }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(0))))
+
+const hasRoom = (core: Core, lanes: EndpointLanes): boolean =>
+  lanes.fedBytes === 0 ||
+  (lanes.fedBytes < core.settings.maxEndpointBytes * FED_SHARE && core.bytes < core.settings.maxQueueBytes)
+
+const takePage = (
+  core: Core,
+  lanes: EndpointLanes,
+  round: FeedRound,
+  page: ReadonlyArray<ParkedDelivery>,
+  force: boolean
+): Outcome => {
+  const { rules } = core
+  if (!lanes.mayFeed) return "stop"
+  if (page.length === 0) return "end"
+  const now = core.now()
+  for (const row of page) {
+    if (rules.feedBelowBuffer && !round.isBelowBuffer(row)) return "cut"
+    if (rules.feedBelowStream && compare(row, core.reached) > 0) return "stop"
+    round.cursor = row
+    if (lanes.known.has(row.id)) {
+      if (lanes.isProbe(row.id)) round.probes.add(row.keys)
+      else if (!rules.rememberDecided) lanes.load(fromRow(row, lanes.epoch))
+      continue
+    }
+    if (rules.rememberDecided && round.isStale(row)) continue
+    if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)
+    else if (row.dueAtMs > now && !force) {
+      round.pass(row)
+      round.nextDueMs = Math.min(round.nextDueMs, row.dueAtMs)
+    } else {
+      const entry = fromRow(row, lanes.epoch)
+      lanes.load(entry)
+      if (entry.attempts > 0) round.probes.add(row.keys)
+    }
+  }
+  // What is held is kept in memory: with more keys than may be kept, the rest waits until some are decided.
+  return round.held.size > 2 * core.settings.maxParkedKeys ? "stop" : "more"
+}
+
+const finish = (core: Core, lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
+  if (round.nextDueMs < Infinity) lanes.request(round.nextDueMs)
+  if (outcome === "cut") lanes.roundWasCut()
+  if (outcome !== "end") return
+  const clean = round.clean && lanes.pending.size === 0
+  if (clean || !core.rules.backToLiveWhenHeld) lanes.tableIsRead(round, clean)
+}

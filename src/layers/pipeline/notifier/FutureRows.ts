@@ -1,0 +1,54 @@
+/**
+ * Rows that were parked before a start, above its position P: the stream brings their events again. Each is skipped
+ * then (its number is given), and its keys count from its place on, since what comes before it does not wait for it.
+ */
+import type { Key } from "../../../domain/Key.ts"
+import type { ParkedState } from "../../../services/ParkedDeliveries.ts"
+import { compare, type Placed } from "./Position.ts"
+
+export interface FutureRow extends Placed {
+  readonly id: string
+  readonly keys: ReadonlyArray<Key>
+  readonly state: ParkedState
+}
+
+export class FutureRows {
+  /** In stream order. */
+  private rows: Array<FutureRow> = []
+  private at = 0
+  private ids = new Set<string>()
+  /** The last of all that were ever added. */
+  last: Placed | undefined = undefined
+
+  get size(): number {
+    return this.rows.length - this.at
+  }
+
+  /** In stream order. */
+  add(row: FutureRow): void {
+    this.last = row
+    this.rows.push(row)
+    this.ids.add(row.id)
+  }
+
+  /** Whether the event was parked before; asked once for each. */
+  skips(id: string): boolean {
+    return this.ids.delete(id)
+  }
+
+  /** The stream has reached `place`: those at or below it, once each. */
+  reach(place: Placed, reached: (row: FutureRow) => void): void {
+    while (this.at < this.rows.length && compare(this.rows[this.at]!, place) <= 0) reached(this.rows[this.at++]!)
+    if (this.at === this.rows.length && this.at > 0) {
+      this.rows = []
+      this.at = 0
+    }
+  }
+
+  /** Too many to remember: from here on a second write of the same row is what keeps it as it is. */
+  forget(): void {
+    this.rows = []
+    this.at = 0
+    this.ids = new Set()
+  }
+}

@@ -1,0 +1,27 @@
+/** Entries that may be sent, oldest first. One that went elsewhere meanwhile is passed over. */
+import type { Entry } from "./Entry.ts"
+
+export class ReadyQueue {
+  private items: Array<Entry | undefined> = []
+  private head = 0
+
+  push(entry: Entry): void {
+    this.items.push(entry)
+  }
+
+  shift(): Entry | undefined {
+    while (this.head < this.items.length) {
+      const entry = this.items[this.head]!
+      this.items[this.head++] = undefined
+      if (this.head === this.items.length) {
+        this.items.length = 0
+        this.head = 0
+      } else if (this.head > 1024 && this.head * 2 > this.items.length) {
+        this.items = this.items.slice(this.head)
+        this.head = 0
+      }
+      if (entry.where === "ready") return entry
+    }
+    return undefined
+  }
+}
