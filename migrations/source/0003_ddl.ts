@@ -71,9 +71,10 @@ export default Effect.gen(function*() {
       was text NOT NULL CHECK (was IN ('d', 'n', 'i'))
     )`
   yield* sql`COMMENT ON TABLE pgstream.identities IS 'Tables that are REPLICA IDENTITY FULL because of pgstream.'`
-  const { note, onDdl, onDrop, refreshSchema, shape } = triggers
+  const { holdsExclusively, note, noteOne, onDdl, onDrop, refreshSchema, shape } = triggers
   const { giveBack, makeFull, setsIdentities, shapeNow } = identities
-  for (const statement of [shape, setsIdentities(true), note, onDdl, onDrop, refreshSchema, shapeNow, makeFull, giveBack]) {
-    yield* sql.unsafe(statement)
-  }
+  const functions = [
+    shape, setsIdentities(true), holdsExclusively, note, noteOne, onDdl, onDrop, refreshSchema, shapeNow, makeFull, giveBack
+  ]
+  for (const statement of functions) yield* sql.unsafe(statement)
 })

@@ -4,8 +4,13 @@
  * Each statement costs the user one INSERT of one new row, and one ALTER … REPLICA IDENTITY FULL of each table that it
  * has locked exclusively itself and that has no usable identity. They read no table of ours, update nothing, send no
  * NOTIFY, look at no table but the statement's own, neither wait for nor keep a lock, and catch every error.
- * Plain plpgsql (planned once a session); arrays are built as `jsonb[]` (`jsonb || …` in a loop is quadratic).
+ *
+ * Cost: plain plpgsql (planned once a session, so plans made on a small catalog must not scan it: `indexed`); one
+ * subtransaction for the statement that names one table (each costs a pass over all relations that the transaction
+ * made); arrays are built as `jsonb[]` (`jsonb || …` in a loop is quadratic).
  */
+
+const indexed = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
 
 /** Reads the catalog only. `limit 1`: a snapshot of REPEATABLE READ may show two rows of one table. */
 export const shape = `
@@ -40,7 +45,7 @@ export const note = `
 CREATE OR REPLACE FUNCTION pgstream.note(tag text, touched oid[], created oid[], schemas jsonb, types jsonb, gone jsonb)
 RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  t record; one jsonb; shapes jsonb[]; was jsonb; ids jsonb; mine boolean;
+  t record; one jsonb; shapes jsonb[]; was jsonb; ids jsonb;
 BEGIN
   FOR t IN
     WITH RECURSIVE tree(o, depth) AS (
@@ -63,9 +68,8 @@ BEGIN
     IF t.relkind = 'r' AND t.relpersistence = 'p' AND pgstream.sets_identities()
       AND (t.relreplident <> 'f' OR current_setting('transaction_isolation') <> 'read committed') THEN
       BEGIN
-        mine := t.child = 0 OR EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'
-          AND relation = t.oid AND mode = 'AccessExclusiveLock' AND granted);
-        IF mine AND pg_get_replica_identity_index(t.oid) IS NULL THEN
+        IF (t.child = 0 AND (t.oid = ANY(created) OR tag LIKE 'DROP%') OR pgstream.holds_exclusively(t.oid))
+          AND pg_get_replica_identity_index(t.oid) IS NULL THEN
           EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', t.oid::regclass);
           IF t.relreplident <> 'f' THEN
             was := coalesce(was, '{}') || jsonb_build_object(t.oid::text, t.relreplident);
@@ -84,41 +88,86 @@ BEGIN
   EXCEPTION WHEN OTHERS THEN RAISE WARNING 'pgstream: %: %', tag, sqlerrm; END;
 END $$`
 
+/** Has this transaction locked the table against everybody? Asked only where an identity is missing. */
+export const holdsExclusively = `
+CREATE OR REPLACE FUNCTION pgstream.holds_exclusively(o oid) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN RETURN EXISTS (SELECT FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation = o
+  AND mode = 'AccessExclusiveLock' AND granted); END $$`
+
+/**
+ * `note` for one table without children, in READ COMMITTED: what nearly every statement is. False: not such a one.
+ * An error is the caller's to catch.
+ */
+export const noteOne = `
+CREATE OR REPLACE FUNCTION pgstream.note_one(tag text, o oid, is_new boolean) RETURNS boolean LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  t record; one jsonb; was "char";
+BEGIN
+  SELECT c.relkind, c.relreplident, c.relpersistence, c.relhassubclass, c.relnamespace INTO t FROM pg_class c WHERE c.oid = o;
+  IF t.relhassubclass OR current_setting('transaction_isolation') <> 'read committed' THEN RETURN false; END IF;
+  IF t.relkind NOT IN ('r', 'p') OR t.relpersistence = 't' OR t.relnamespace IN
+    ('pgstream'::regnamespace, 'information_schema'::regnamespace, 'pg_catalog'::regnamespace) THEN RETURN true; END IF;
+  IF t.relkind = 'r' AND t.relpersistence = 'p' AND t.relreplident <> 'f' AND pgstream.sets_identities()
+    AND pg_get_replica_identity_index(o) IS NULL AND (is_new OR pgstream.holds_exclusively(o)) THEN
+    EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', o::regclass);
+    was := t.relreplident;
+  END IF;
+  one := pgstream.shape(o);
+  IF was IS NOT NULL THEN one := one || jsonb_build_object('full_ours', was); END IF;
+  INSERT INTO pgstream.ddl(tag, tables, new_ids, made_full) VALUES (tag, jsonb_build_array(one),
+    CASE WHEN is_new THEN jsonb_build_object(o::text, pgstream.xid()) END,
+    CASE WHEN was IS NOT NULL THEN jsonb_build_object(o::text, was) END);
+  RETURN true;
+END $$`
+
 /** On ddl_command_end. `pgstream.busy` keeps our own ALTERs, and those of the service, from being noted. */
 export const onDdl = `
 CREATE OR REPLACE FUNCTION pgstream.on_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' ${indexed} AS $$
 DECLARE
-  touched oid[]; created oid[]; schemas jsonb; types jsonb;
+  d record; o oid; touched oid[]; created oid[]; schemas jsonb; types jsonb; done boolean;
 BEGIN
   IF current_setting('pgstream.busy', true) = '1' OR tg_tag NOT IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO',
     'ALTER TABLE', 'CREATE INDEX', 'CREATE SCHEMA', 'ALTER SCHEMA', 'CREATE EXTENSION', 'ALTER EXTENSION', 'ALTER TYPE',
     'ALTER DOMAIN', 'COMMENT') THEN RETURN; END IF;
   BEGIN
     PERFORM set_config('pgstream.busy', '1', true);
-    SELECT array_agg(DISTINCT coalesce(i.indrelid, d.objid))
-             FILTER (WHERE d.classid = 'pg_class'::regclass AND (tg_tag <> 'COMMENT' OR d.objsubid > 0)),
-           array_agg(DISTINCT d.objid) FILTER (WHERE d.classid = 'pg_class'::regclass AND d.object_type = 'table'
-             AND d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')),
-           jsonb_agg(jsonb_build_array(n.oid::text, n.nspname, d.command_tag)) FILTER (WHERE n.oid IS NOT NULL),
-           jsonb_object_agg(d.objid::text, format_type(d.objid, NULL)) FILTER (WHERE d.classid = 'pg_type'::regclass)
-      INTO touched, created, schemas, types
-      FROM pg_event_trigger_ddl_commands() d
-      LEFT JOIN pg_index i ON d.classid = 'pg_class'::regclass AND i.indexrelid = d.objid
-      LEFT JOIN pg_namespace n ON d.command_tag IN ('CREATE SCHEMA', 'ALTER SCHEMA')
-        AND d.classid = 'pg_namespace'::regclass AND n.oid = d.objid AND n.nspname <> 'pgstream';
-    IF types IS NOT NULL THEN
-      types := types || (SELECT coalesce(jsonb_object_agg(y.typarray::text, format_type(y.typarray, NULL)), '{}')
-        FROM jsonb_object_keys(types) k JOIN pg_type y ON y.oid = k::oid WHERE y.typarray <> 0);
+    FOR d IN SELECT classid, objid, objsubid, object_type, command_tag FROM pg_event_trigger_ddl_commands() LOOP
+      IF d.classid = 'pg_class'::regclass AND d.object_type IN ('table', 'table column', 'index') THEN
+        CONTINUE WHEN tg_tag = 'COMMENT' AND d.objsubid = 0;
+        o := d.objid;
+        IF d.object_type = 'index' THEN SELECT i.indrelid INTO o FROM pg_index i WHERE i.indexrelid = d.objid; END IF;
+        IF touched IS NULL OR o <> ALL(touched) THEN touched := touched || o; END IF;
+        IF d.object_type = 'table' AND d.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO') THEN
+          created := created || o;
+        END IF;
+      ELSIF d.classid = 'pg_namespace'::regclass AND d.command_tag IN ('CREATE SCHEMA', 'ALTER SCHEMA')
+        AND d.objid <> 'pgstream'::regnamespace THEN
+        schemas := coalesce(schemas, '[]') || jsonb_build_array(
+          (SELECT jsonb_build_array(n.oid::text, n.nspname, d.command_tag) FROM pg_namespace n WHERE n.oid = d.objid));
+      ELSIF d.classid = 'pg_type'::regclass THEN
+        types := coalesce(types, '{}') || jsonb_build_object(d.objid::text, format_type(d.objid, NULL));
+      END IF;
+    END LOOP;
+    IF schemas IS NULL AND types IS NULL AND array_length(touched, 1) = 1 THEN
+      done := pgstream.note_one(tg_tag, touched[1], created IS NOT NULL);
     END IF;
-    IF touched IS NOT NULL OR schemas IS NOT NULL OR types IS NOT NULL THEN
+    IF done IS NOT TRUE AND (touched IS NOT NULL OR schemas IS NOT NULL OR types IS NOT NULL) THEN
       PERFORM pgstream.note(tg_tag, touched, created, schemas, types, NULL);
     END IF;
     PERFORM set_config('pgstream.busy', '0', true);
+    RETURN;
   EXCEPTION WHEN OTHERS THEN
-    PERFORM set_config('pgstream.busy', '0', true);
-    RAISE WARNING 'pgstream: %: %', tg_tag, sqlerrm;
+    IF done IS NOT NULL OR touched IS NULL THEN RAISE WARNING 'pgstream: %: %', tg_tag, sqlerrm; RETURN; END IF;
   END;
+  -- Something of one table failed: again, each part of it caught for itself.
+  BEGIN
+    PERFORM set_config('pgstream.busy', '1', true);
+    PERFORM pgstream.note(tg_tag, touched, created, schemas, types, NULL);
+    PERFORM set_config('pgstream.busy', '0', true);
+  EXCEPTION WHEN OTHERS THEN RAISE WARNING 'pgstream: %: %', tg_tag, sqlerrm; END;
 END $$`
 
 /**
@@ -127,7 +176,7 @@ END $$`
  */
 export const onDrop = `
 CREATE OR REPLACE FUNCTION pgstream.on_drop() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' AS $$
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '20ms' ${indexed} AS $$
 DECLARE
   gone jsonb; touched oid[];
 BEGIN
@@ -153,9 +202,7 @@ BEGIN
       PERFORM pgstream.note(tg_tag, touched, NULL, NULL, NULL, gone);
     END IF;
     PERFORM set_config('pgstream.busy', '0', true);
-  EXCEPTION WHEN OTHERS THEN
-    PERFORM set_config('pgstream.busy', '0', true);
-    RAISE WARNING 'pgstream: %: %', tg_tag, sqlerrm;
+  EXCEPTION WHEN OTHERS THEN RAISE WARNING 'pgstream: %: %', tg_tag, sqlerrm;
   END;
 END $$`
 
