@@ -31,12 +31,21 @@ const hasColumns = (shape: TableShape, relation: Relation): boolean => {
   return shape.columns.every((c) => c.generated || sent.has(c.name))
 }
 
-/** Same names, columns and replica identity, as far as the plugin says them. */
+/** The columns that pgoutput flags are those of the index that is the replica identity, where one is. */
+const hasKey = (shape: TableShape, relation: Relation): boolean => {
+  if (relation.oid === 0 || (relation.replicaIdentity !== "d" && relation.replicaIdentity !== "i")) return true
+  const index = shape.indexes.find((i) => i.immediate && (relation.replicaIdentity === "d" ? i.primary : i.replicaIdentity))
+  const names = new Set(shape.columns.filter((c) => index?.key.includes(c.attnum)).map((c) => c.name))
+  return relation.columns.every((column) => column.key === names.has(column.name))
+}
+
+/** Same names, columns, replica identity and its key, as far as the plugin says them. */
 export const agrees = (shape: TableShape, relation: Relation): boolean =>
   shape.schema === relation.schema &&
   shape.name === relation.table &&
   (relation.replicaIdentity === "" || relation.replicaIdentity === shape.replicaIdentity) &&
-  hasColumns(shape, relation)
+  hasColumns(shape, relation) &&
+  hasKey(shape, relation)
 
 /** The indexes that are surely still there: with identity `d`, the relation's key columns are the primary key. */
 const keptIndexes = (shape: TableShape, relation: Relation, columns: ReadonlyArray<ShapeColumn>): ReadonlyArray<ShapeIndex> => {
