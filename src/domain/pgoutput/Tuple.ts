@@ -19,14 +19,13 @@ export const skip = (bytes: Buffer, start: number, end: number, columns: number)
     if (kind === T) {
       if (at + 5 > end || bytes[at + 1]! >= 0x80) return -1
       at += 5 + bytes[at + 1]! * 0x1000000 + (bytes[at + 2]! << 16) + (bytes[at + 3]! << 8) + bytes[at + 4]!
-      if (at > end) return -1
     } else if (kind === N || kind === U) {
       at += 1
     } else {
       return -1
     }
   }
-  return at
+  return at > end ? -1 : at
 }
 
 /** Splits a tuple that `skip` accepted. */

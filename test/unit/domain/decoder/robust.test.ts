@@ -99,6 +99,17 @@ for (const plugin of ["pgoutput", "wal2json"] as const) {
       assert.deepStrictEqual(out, [{ _tag: "Keepalive", walEnd: 99 }])
     })
 
+    it("refuses bytes behind a change's end", () => {
+      for (const [index, frame] of frames.entries()) {
+        if (!isRow(frame)) continue
+        const bytes = Buffer.concat([frame.bytes.subarray(frame.start, frame.end), Buffer.from("}")])
+        const items = decode(plugin, [...frames.slice(0, index), { ...frame, bytes, start: 0, end: bytes.length }])
+        const last = items.at(-1)
+        // A table of ours that is dropped is not looked at any closer.
+        if (last?._tag !== "Undecodable") assert.notStrictEqual(last?._tag === "Change" && last.lsn, frame.lsn)
+      }
+    })
+
     it("refuses a row outside of a transaction", () => {
       const row = frames.find(isRow)!
       const described = frames.filter((frame) => frame.bytes[frame.start] === 0x52)

@@ -40,7 +40,8 @@ describe("identity of a payload", () => {
   it("is every column while FULL is ours and no key is usable", () => {
     for (const part of [
       { fullIsOurs: "d", indexes: [] }, { fullIsOurs: "d", indexes: [index([1])] }, { fullIsOurs: "d", indexes: [{ ...primary, immediate: false }] },
-      { fullIsOurs: "i", indexes: [primary] }, { fullIsOurs: "n", indexes: [primary] }
+      { fullIsOurs: "i", indexes: [primary] }, { fullIsOurs: "n", indexes: [primary] },
+      { fullIsOurs: "n", indexes: [index([2], { replicaIdentity: true })] }
     ] as const) assert.deepStrictEqual(pick(shapeOf({ replicaIdentity: "f", ...part }), true), names)
   })
   it("is never cut to columns that the row does not have", () => {
