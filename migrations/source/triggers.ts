@@ -148,7 +148,8 @@ BEGIN
         schemas := coalesce(schemas, '[]') || jsonb_build_array(
           (SELECT jsonb_build_array(n.oid::text, n.nspname, d.command_tag) FROM pg_namespace n WHERE n.oid = d.objid));
       ELSIF d.classid = 'pg_type'::regclass THEN
-        types := coalesce(types, '{}') || jsonb_build_object(d.objid::text, format_type(d.objid, NULL));
+        types := coalesce(types, '{}') || (SELECT jsonb_object_agg(y::text, format_type(y, NULL))
+          FROM unnest(ARRAY[d.objid, (SELECT nullif(t.typarray, 0) FROM pg_type t WHERE t.oid = d.objid)]) y WHERE y IS NOT NULL);
       END IF;
     END LOOP;
     IF schemas IS NULL AND types IS NULL AND array_length(touched, 1) = 1 THEN
