@@ -268,7 +268,7 @@ export class Shapes {
 }
 
 /**
- * Schemas that get an entry, in order; `true` = as dropped. What the system we replace logs, and beyond its one entry
+ * Schemas that get an entry, in order (of a DROP: by name); `true` = as dropped. What the system we replace logs, and beyond its one entry
  * a statement: every schema of a DROP, and other schemas of which the statement changed what an entry says.
  */
 const entriesOf = (row: DdlRow, touched: ReadonlySet<string>, differ: ReadonlySet<string>): ReadonlyMap<string, boolean> => {
@@ -277,8 +277,8 @@ const entriesOf = (row: DdlRow, touched: ReadonlySet<string>, differ: ReadonlySe
     for (const schema of schemas) if (!entries.has(schema)) entries.set(schema, false)
   }
   const asked = (tag: string) => row.schemas.filter((s) => s.tag === tag).map((s) => s.name)
-  const goneSchemas = row.dropped.filter((d) => d.kind === "schema").map((d) => d.name)
-  const goneTables = row.dropped.filter((d) => d.kind === "table").map((d) => d.schema)
+  const goneSchemas = row.dropped.filter((d) => d.kind === "schema").map((d) => d.name).toSorted()
+  const goneTables = row.dropped.filter((d) => d.kind === "table").map((d) => d.schema).toSorted()
   if (row.snapshot !== undefined) {
     for (const schema of goneSchemas) entries.set(schema, true)
     add([...asked("CREATE SCHEMA"), ...differ])
@@ -294,11 +294,11 @@ const entriesOf = (row: DdlRow, touched: ReadonlySet<string>, differ: ReadonlySe
       add([...asked("CREATE SCHEMA"), ...differ])
       break
     case "DROP TABLE":
-      add([...goneTables, ...differ])
+      add([...goneTables, ...[...differ].toSorted()])
       break
     case "DROP SCHEMA":
       for (const schema of goneSchemas) entries.set(schema, true)
-      add(differ)
+      add([...differ].toSorted())
       break
     case "REFRESH":
       add(asked("REFRESH"))

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { execFileSync } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -47,6 +47,17 @@ export const runSql = (server: Server, database: string, sql: string): void => {
     maxBuffer: 1 << 28
   })
 }
+
+/** The same, beside others. */
+export const runSqlAsync = (server: Server, database: string, sql: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const psql = join(server.bin, "psql")
+    const args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(server.port), "-U", "postgres", "-d", database, "-c", sql]
+    execFile(existsSync(psql) ? psql : "psql", args, (error) => {
+      if (error === null) resolve()
+      else reject(error)
+    })
+  })
 
 export const scenarioSql = (name: string): string => readFileSync(join(goldenDir, "scenarios", `${name}.sql`), "utf8")
 

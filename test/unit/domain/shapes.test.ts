@@ -37,7 +37,10 @@ const fold = (deltas: ReadonlyArray<ShapesDelta | undefined>): ShapesSnapshot =>
   const versions = new Map<string, ShapesSnapshot["versions"][number]>()
   let recent: ShapesSnapshot["recent"] = []
   for (const delta of deltas) {
-    for (const [oid, shape] of delta?.tables ?? []) shape === undefined ? tables.delete(oid) : tables.set(oid, shape)
+    for (const [oid, shape] of delta?.tables ?? []) {
+      if (shape === undefined) tables.delete(oid)
+      else tables.set(oid, shape)
+    }
     for (const [name, version] of delta?.versions ?? []) versions.set(name, version)
     recent = delta?.recent ?? recent
   }
