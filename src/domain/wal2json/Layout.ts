@@ -40,7 +40,7 @@ export class Split {
   }
 }
 
-const matches = (bytes: Buffer, at: number, end: number, expected: Buffer): boolean => {
+export const matches = (bytes: Buffer, at: number, end: number, expected: Buffer): boolean => {
   const length = expected.length
   if (at + length > end) return false
   for (let i = 0; i < length; i++) if (bytes[at + i] !== expected[i]) return false

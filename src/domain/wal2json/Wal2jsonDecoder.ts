@@ -10,7 +10,7 @@ import * as Lsn from "../Lsn.ts"
 import * as Timestamp from "../Timestamp.ts"
 import { OpenTransaction, outside, ownSchema, transactionOf } from "../Transactions.ts"
 import * as JsonText from "./JsonText.ts"
-import { Split } from "./Layout.ts"
+import { matches, Split } from "./Layout.ts"
 import { type Table, Tables } from "./Tables.ts"
 import { rawRow, type RawRow, Wal2jsonChange } from "./Wal2jsonChange.ts"
 
@@ -66,7 +66,7 @@ export class Wal2jsonDecoder implements Decoder {
       return
     }
     const { bytes, end, start } = frame
-    const headed = end - start > HEAD.length && bytes.compare(HEAD, 0, HEAD.length, start, start + HEAD.length) === 0
+    const headed = matches(bytes, start, end - 1, HEAD)
     const action = headed ? String.fromCharCode(bytes[start + HEAD.length]!) : ""
     const reason = this.record(frame, action, out)
     if (reason === undefined) return

@@ -143,4 +143,11 @@ describe("wal2json's invalid JSON", () => {
     assert.strictEqual(typeOf("\"back\\slash\""), "back\\slash")
     assert.strictEqual(typeOf("\"\\\"Role\\\"[]\""), "\"Role\"[]")
   })
+
+  it("is read by its values where a type only looks like a number's", () => {
+    // CREATE TYPE "integer" AS ENUM ('x'): its quotes are lost, its values are not.
+    const record = (value: string) => `{"action":"I","xid":1,"lsn":"0/10","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":${value}}]}`
+    const changes = changesOf(decode("wal2json", [begin, record("null"), record("\"x\""), record("7"), record("null")].map(frameOf)))
+    assert.deepStrictEqual(changes.map((change) => /"value":([^}]*)/.exec(bodyOf(change))?.[1]), ["null", "\"x\"", "7", "null"])
+  })
 })
