@@ -41,7 +41,7 @@ export const run = Effect.gen(function*() {
   const shapes = yield* (yield* TableShapes).open(start.shapes)
   const listening = yield* listener.open(start.position)
   const notifying = yield* (yield* Notifier).open(start)
-  const settling = yield* Settling.make(stream, start.position, notifying, listening)
+  const settling = yield* Settling.make(stream, notifying, listening)
 
   const deliver = Stream.merge(listening.chunks, snapshotter.rows).pipe(
     Stream.mapEffect(shapes.advance),

@@ -1,5 +1,6 @@
 /**
- * The way back: what the Notifier reports as settled is stored, then acknowledged.
+ * The way back: what the Notifier reports as settled is stored, then acknowledged. First come the rows of the schema
+ * log for those who read it with SQL, then the checkpoint, then the position.
  *
  * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed,
  * and at most every max(200 ms, 20 × the last write's duration). A position alone is acknowledged at once.
@@ -7,9 +8,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { Checkpoint, type CheckpointError, type CheckpointUpdate } from "../../services/Checkpoint.ts"
+import type { SchemaLogError } from "../../services/TableShapes.ts"
+import { SchemaLog } from "../../services/SchemaLog.ts"
 import type { Listening } from "../../services/Listener.ts"
 import type { Notifying, NotifierError } from "../../services/Notifier.ts"
-import type { Lsn } from "../../domain/Lsn.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
 
 const MIN_INTERVAL_MS = 200
@@ -17,7 +19,7 @@ const DURATION_FACTOR = 20
 
 export interface Settling {
   /** Never ends by itself. */
-  readonly loop: Effect.Effect<never, CheckpointError | NotifierError>
+  readonly loop: Effect.Effect<never, CheckpointError | NotifierError | SchemaLogError>
   /** After the Notifier has drained: one last save and acknowledgement. */
   readonly finish: Effect.Effect<void>
 }
@@ -33,16 +35,23 @@ const changesMoreThanPosition = (update: CheckpointUpdate): boolean =>
 
 export const make = Effect.fnUntraced(function*(
   stream: StreamId,
-  _from: Lsn,
   notifying: Notifying,
   listening: Listening
 ) {
   const checkpoint = yield* Checkpoint
+  const schemaLog = yield* SchemaLog
+
+  const save = Effect.fnUntraced(function*(update: CheckpointUpdate) {
+    const { entries, newIds, tables } = update.shapes
+    const gone = [...tables].filter(([, shape]) => shape === undefined).map(([oid]) => oid)
+    if (entries.length + newIds.length + gone.length > 0) yield* schemaLog.write(entries, newIds, gone)
+    yield* checkpoint.save(stream, update)
+  })
 
   const settle = Effect.fnUntraced(function*(update: CheckpointUpdate) {
     const startedAt = yield* Clock.currentTimeMillis
     const saved = changesMoreThanPosition(update)
-    if (saved) yield* checkpoint.save(stream, update)
+    if (saved) yield* save(update)
     yield* listening.acknowledge(update.position)
     if (!saved) return 0
     return Math.max(MIN_INTERVAL_MS, DURATION_FACTOR * ((yield* Clock.currentTimeMillis) - startedAt))
