@@ -15,7 +15,7 @@ import { NotifierGrips } from "../../src/layers/pipeline/notifier/Core.ts"
 import * as NotifierLayer from "../../src/layers/pipeline/Notifier.ts"
 import type { CheckpointState, EndpointCount } from "../../src/services/Checkpoint.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
-import { Notifier, type Notifying } from "../../src/services/Notifier.ts"
+import { Notifier, type NotifierError, type Notifying, type Settled } from "../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../src/services/ParkedDeliveries.ts"
 import { notifierDefaults, NotifierSettings } from "../../src/services/Settings.ts"
 import { SubscriptionCache } from "../../src/services/SubscriptionCache.ts"
@@ -51,6 +51,9 @@ interface Life {
   readonly time: VirtualTime
   notifying: Notifying | undefined
   failure: string | undefined
+  /** Something that settled was taken and is not stored yet. */
+  saving: boolean
+  stopping: boolean
 }
 
 const selects = (endpoint: EndpointPlan, table: string): boolean =>
@@ -116,22 +119,21 @@ const cacheOf = (plan: Plan): SubscriptionCache["Service"] => {
   }
 }
 
-const endpointsOf = (plan: Plan, time: VirtualTime): Endpoints["Service"] => {
+/** Made by a fiber of the process: a queue wakes its takers through the scheduler of its maker. */
+const endpointsOf = Effect.fnUntraced(function*(plan: Plan, time: VirtualTime) {
   const find = (id: string) => {
     const found = plan.endpoints.find((each) => each.id === id)
     return found === undefined ? undefined : endpointAt(found, time.now)
   }
-  const changes = Stream.unwrap(Effect.map(Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>(), (queue) => {
-    for (const endpoint of plan.endpoints) {
-      for (const at of endpoint.paused.flat()) {
-        const ms = START_MS + at - time.now
-        if (ms >= 0) time.later(ms, () => Queue.offerUnsafe(queue, { id: endpoint.id, endpoint: endpointAt(endpoint, time.now) }))
-      }
+  const queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
+  for (const endpoint of plan.endpoints) {
+    for (const at of endpoint.paused.flat()) {
+      const ms = START_MS + at - time.now
+      if (ms >= 0) time.later(ms, () => Queue.offerUnsafe(queue, { id: endpoint.id, endpoint: endpointAt(endpoint, time.now) }))
     }
-    return Stream.fromQueue(queue)
-  }))
-  return { get: find, fetch: (id) => Effect.succeed(find(id)), changes }
-}
+  }
+  return Endpoints.of({ get: find, fetch: (id) => Effect.succeed(find(id)), changes: Stream.fromQueue(queue) })
+})
 
 const layerOf = (world: World, time: VirtualTime) => {
   const { plan, random } = world
@@ -145,7 +147,7 @@ const layerOf = (world: World, time: VirtualTime) => {
   return NotifierLayer.layer.pipe(Layer.provide(Layer.mergeAll(
     Layer.succeed(WebhookTransport, transportOf(world, time)),
     Layer.succeed(SubscriptionCache, cacheOf(plan)),
-    Layer.succeed(Endpoints, endpointsOf(plan, time)),
+    Layer.effect(Endpoints, endpointsOf(plan, time)),
     Layer.succeed(ParkedDeliveries, store),
     Layer.succeed(NotifierSettings, {
       ...notifierDefaults,
@@ -175,18 +177,20 @@ const feed = (world: World, life: Life, notifying: Notifying) =>
 
 const startOf = (item: Item): number => (item._tag === "Keepalive" ? item.walEnd : item.transaction.commitLsn)
 
-const save = (world: World, life: Life, settled: Effect.Effect<{ readonly update: import("../../src/services/Checkpoint.ts").CheckpointUpdate } | undefined, unknown>) =>
+const save = (world: World, life: Life, settled: Effect.Effect<Settled | undefined, NotifierError>) =>
   Effect.gen(function*() {
     const result = yield* settled
     if (result === undefined) return
+    life.saving = true
     world.oracle.settled(result.update)
     yield* life.time.sleep(world.random.int(0, world.plan.saveMs))
     world.position = result.update.position
     for (const [id, count] of result.update.counts) world.counts.set(id, count)
+    life.saving = false
   })
 
 const boot = (world: World): Life => {
-  const life: Life = { time: new VirtualTime(world.now), notifying: undefined, failure: undefined }
+  const life: Life = { time: new VirtualTime(world.now), notifying: undefined, failure: undefined, saving: false, stopping: false }
   const checkpoint: CheckpointState = {
     stream, position: world.position, counts: new Map(world.counts), definitions: [], shapes: { tables: [], versions: [] }, versions: ""
   }
@@ -199,7 +203,7 @@ const boot = (world: World): Life => {
     life.notifying = notifying
     yield* Effect.all([
       feed(world, life, notifying),
-      Effect.forever(save(world, life, notifying.settled))
+      Effect.forever(save(world, life, Effect.suspend(() => (life.stopping ? Effect.never : notifying.settled))))
     ], { concurrency: "unbounded" })
   }).pipe(Effect.catchCause((cause) => Effect.sync(() => {
     life.failure ??= String(cause)
@@ -208,10 +212,12 @@ const boot = (world: World): Life => {
   return life
 }
 
-/** Drains, stores what is settled, and ends. */
+/** Ends the save under way, drains, stores what is settled, and ends. */
 const stopGracefully = (world: World, life: Life): void => {
   const { notifying, time } = life
   if (notifying === undefined) return
+  life.stopping = true
+  time.runUntil(() => !life.saving, time.now + 60_000)
   let over = false
   const program = Effect.gen(function*() {
     yield* notifying.drain

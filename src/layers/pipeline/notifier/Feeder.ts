@@ -104,10 +104,17 @@ const takePage = (
   return round.held.size > 2 * core.settings.maxParkedKeys ? "stop" : "more"
 }
 
+/** The write buffer has something that no row which was passed over holds up: another round has to see it. */
+const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {
+  for (const entry of lanes.pending) if (!round.blocks(entry)) return true
+  return lanes.pending.size === 0
+}
+
 const finish = (core: Core, lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
   if (round.nextDueMs < Infinity) lanes.request(round.nextDueMs)
   if (outcome === "cut") lanes.roundWasCut()
   if (outcome !== "end") return
   const clean = round.clean && lanes.pending.size === 0
+  if (!clean && hasFree(lanes, round)) lanes.roundWasCut()
   if (clean || !core.rules.backToLiveWhenHeld) lanes.tableIsRead(round, clean)
 }
