@@ -2,7 +2,9 @@
  * The payload of an event: `{"Data":{…}}`, key order and byte form of golden/SCENARIOS.md, written in one pass from the
  * bytes that were received. It does not depend on the plugin.
  */
-import { type Change, type Column, type EventMetadata, NULL, type Relation, type Row, type Transaction, UNCHANGED, ValueClass } from "./Change.ts"
+import {
+  type Change, type Column, type EventMetadata, NULL, type Relation, type Row, type Transaction, UNCHANGED, ValueClass
+} from "./Change.ts"
 import * as Identity from "./Identity.ts"
 import * as JsonBytes from "./JsonBytes.ts"
 import type { TableShape } from "./TableShape.ts"
@@ -27,12 +29,15 @@ const identityNull = bytesOf(",\"identity\":null")
 const lsnEnd = bytesOf("\",\"schema\":")
 const messageTable = bytesOf("\"\",\"table\":\"\",")
 
+const listText = (ids: ReadonlyArray<string> | null): string =>
+  ids === null ? "null" : `[${ids.map(JsonBytes.quote).join(",")}]`
+
 const metadataText = (metadata: EventMetadata | undefined): string =>
   metadata === undefined
     ? "{\"schema_id\":null,\"table_pgstream_id\":\"\",\"id_col_pgstream_id\":null,\"version_col_pgstream_id\":\"\"}"
     : `{"schema_id":${metadata.schemaId === null ? "null" : JsonBytes.quote(metadata.schemaId)}` +
       `,"table_pgstream_id":${JsonBytes.quote(metadata.tableId)}` +
-      `,"id_col_pgstream_id":${metadata.idColumnIds === null ? "null" : `[${metadata.idColumnIds.map(JsonBytes.quote).join(",")}]`}` +
+      `,"id_col_pgstream_id":${listText(metadata.idColumnIds)}` +
       ",\"version_col_pgstream_id\":\"\"}"
 
 const emptyTail = bytesOf(`,"metadata":${metadataText(undefined)}}}`)
@@ -66,7 +71,9 @@ interface Form {
   readonly size: number
 }
 
-const makeForm = (columns: ReadonlyArray<Column>, shape: TableShape | undefined, metadata: EventMetadata | undefined): Form => {
+const makeForm = (
+  columns: ReadonlyArray<Column>, shape: TableShape | undefined, metadata: EventMetadata | undefined
+): Form => {
   const prefixes = columns.map((column) => {
     const id = metadata?.columnIds.get(column.name) ?? ""
     return bytesOf(`{"id":${JsonBytes.quote(id)},"name":${JsonBytes.quote(column.name)}` +
@@ -81,7 +88,9 @@ const makeForm = (columns: ReadonlyArray<Column>, shape: TableShape | undefined,
 
 const forms = new WeakMap<ReadonlyArray<Column>, Form>()
 /** The last form of these columns; a table has one at a time. */
-const formOf = (columns: ReadonlyArray<Column>, shape: TableShape | undefined, metadata: EventMetadata | undefined): Form => {
+const formOf = (
+  columns: ReadonlyArray<Column>, shape: TableShape | undefined, metadata: EventMetadata | undefined
+): Form => {
   const known = forms.get(columns)
   if (known !== undefined && known.shape === shape && known.metadata === metadata) return known
   const form = makeForm(columns, shape, metadata)
@@ -108,7 +117,9 @@ const valueBytes = (row: Row): number => {
 const escapedBytes = (row: Row): number => {
   const { bytes, spans } = row
   let size = 0
-  for (let i = 0; i < spans.length; i += 2) if (spans[i]! >= 0) size += JsonBytes.escapedSize(bytes, spans[i]!, spans[i + 1]!) + 2
+  for (let i = 0; i < spans.length; i += 2) {
+    if (spans[i]! >= 0) size += JsonBytes.escapedSize(bytes, spans[i]!, spans[i + 1]!) + 2
+  }
   return size
 }
 
@@ -163,7 +174,8 @@ export class BodyWriter {
   /** Metadata, and what a message holds, behind it. */
   private messageTail(change: Change): Buffer {
     const { bytes, end, prefix, start } = change.message!
-    return bytesOf(`,"metadata":${metadataText(change.metadata)},"prefix":${JsonBytes.quote(prefix)},${messageText(bytes.subarray(start, end))}}}`)
+    return bytesOf(`,"metadata":${metadataText(change.metadata)},"prefix":${JsonBytes.quote(prefix)},` +
+      `${messageText(bytes.subarray(start, end))}}}`)
   }
 
   /** Makes room for a body: by its worst case if that is small, else counted. */

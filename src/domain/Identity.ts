@@ -2,8 +2,8 @@
  * Which columns name a row: `identity` of a payload, and the key that events are ordered by.
  *
  * - Payload (golden 11, 13): the columns of the replica identity in the table's order: primary key, index, with FULL
- *   all (NULL ones too), with NOTHING none. While FULL is ours and a usable key is in force, cut to that key. Without an old row
- *   (pgoutput, key unchanged) the new row's key columns.
+ *   all (NULL ones too), with NOTHING none. While FULL is ours and a usable key is in force, cut to that key.
+ *   Without an old row (pgoutput, key unchanged) the new row's key columns.
  * - Order (DESIGN.md "Order"): the columns of the replica identity; with FULL (or NOTHING, which becomes FULL) the
  *   primary key, else the whole table.
  */
@@ -32,7 +32,9 @@ const cutKey = (shape: TableShape): ReadonlyArray<string> | undefined => {
 
 const every = (columns: ReadonlyArray<Column>): ReadonlyArray<number> => columns.map((_, index) => index)
 
-const choose = (columns: ReadonlyArray<Column>, shape: TableShape | undefined, whole: boolean): ReadonlyArray<number> => {
+const choose = (
+  columns: ReadonlyArray<Column>, shape: TableShape | undefined, whole: boolean
+): ReadonlyArray<number> => {
   if (!whole) return columns.flatMap((column, index) => (column.key ? [index] : []))
   const key = shape === undefined ? undefined : cutKey(shape)
   if (key === undefined || !key.every((name) => columns.some((column) => column.name === name))) return every(columns)
@@ -52,7 +54,9 @@ const MAX_CHOSEN = 4
  * Places of the identity columns in a row. `whole`: the row has all columns of the identity and no others are known to
  * be none of it (pgoutput's `O`, wal2json's `identity`); else the columns that pgoutput marks as key.
  */
-export const indexes = (columns: ReadonlyArray<Column>, shape: TableShape | undefined, whole: boolean): ReadonlyArray<number> => {
+export const indexes = (
+  columns: ReadonlyArray<Column>, shape: TableShape | undefined, whole: boolean
+): ReadonlyArray<number> => {
   let list = chosen.get(columns)
   if (list === undefined) chosen.set(columns, list = [])
   for (const each of list) if (each.shape === shape && each.whole === whole) return each.indexes
@@ -148,7 +152,11 @@ export const keyDefinition = (relation: Relation, shape: TableShape | undefined)
   return definition
 }
 
-const places = new WeakMap<ReadonlyArray<Column>, { readonly definition: KeyDefinition; readonly indexes: ReadonlyArray<number> }>()
+interface Places {
+  readonly definition: KeyDefinition
+  readonly indexes: ReadonlyArray<number>
+}
+const places = new WeakMap<ReadonlyArray<Column>, Places>()
 
 /** Places of the key's columns in a row of either kind, cached by the row's columns; `-1` where it has none. */
 export const keyPlaces = (definition: KeyDefinition, columns: ReadonlyArray<Column>): ReadonlyArray<number> => {

@@ -27,7 +27,9 @@ export const escapedSize = (source: Uint8Array, from: number, to: number): numbe
 }
 
 /** Writes the escaped text, without quotes, and returns the offset behind it. The caller made room. */
-export const writeEscaped = (target: Uint8Array, offset: number, source: Uint8Array, from: number, to: number): number => {
+export const writeEscaped = (
+  target: Uint8Array, offset: number, source: Uint8Array, from: number, to: number
+): number => {
   let write = offset
   for (let at = from; at < to; at++) {
     const byte = source[at]!
@@ -85,4 +87,5 @@ export const writeLsn = (target: Uint8Array, offset: number, lsn: number): numbe
 
 /** A JavaScript string as a JSON string, quotes included, in this module's form. */
 export const quote = (text: string): string =>
-  JSON.stringify(text).replaceAll(/\\(?:u[0-9a-f]{4}|.)/g, (escape) => (escape === "\\b" ? "\\u0008" : escape === "\\f" ? "\\u000c" : escape))
+  JSON.stringify(text).replaceAll(/\\(?:u[0-9a-f]{4}|.)/g, (escape) =>
+    escape === "\\b" ? "\\u0008" : escape === "\\f" ? "\\u000c" : escape)

@@ -1,5 +1,7 @@
 /** A change as pgoutput sent it: a view on its frame. */
-import type { Change, ChangeKind, EventMetadata, LogicalMessage, OldRowKind, Relation, Row, Transaction } from "../Change.ts"
+import type {
+  Change, ChangeKind, EventMetadata, LogicalMessage, OldRowKind, Relation, Row, Transaction
+} from "../Change.ts"
 import type { Lsn } from "../Lsn.ts"
 import type { TableShape } from "../TableShape.ts"
 import * as Tuple from "./Tuple.ts"
@@ -26,8 +28,8 @@ export class PgoutputChange implements Change {
   private oldOne: Row | undefined = undefined
 
   constructor(
-    kind: ChangeKind, transaction: Transaction, ordinal: number, lsn: Lsn, relation: Relation | undefined, oldKind: OldRowKind,
-    message: LogicalMessage | undefined, byteLength: number, bytes: Buffer, newAt: number, oldAt: number
+    kind: ChangeKind, transaction: Transaction, ordinal: number, lsn: Lsn, relation: Relation | undefined,
+    oldKind: OldRowKind, message: LogicalMessage | undefined, byteLength: number, bytes: Buffer, newAt: number, oldAt: number
   ) {
     this.kind = kind
     this.transaction = transaction

@@ -49,8 +49,9 @@ export class PgoutputDecoder implements Decoder {
     if (reason === undefined) return
     const { bytes, end, start } = frame
     const type = start < end ? bytes[start]! : 0
-    const counted = type === I || type === U || type === D || type === T || (type === M && start + 1 < end && bytes[start + 1] === 1)
-    const known = (type === I || type === U || type === D) && start + 5 <= end ? this.relations.get(bytes.readUInt32BE(start + 1)) : undefined
+    const row = type === I || type === U || type === D
+    const counted = row || type === T || (type === M && start + 1 < end && bytes[start + 1] === 1)
+    const known = row && start + 5 <= end ? this.relations.get(bytes.readUInt32BE(start + 1)) : undefined
     const item = this.open.undecodable(frame, counted, reason, known === undefined ? undefined : name(known))
     if (known?.dropped !== true) out.push(item)
   }
@@ -63,8 +64,8 @@ export class PgoutputDecoder implements Decoder {
       case I: case U: case D: return this.row(frame, out)
       case B: return this.begin(frame)
       case C: return this.commit(frame, out)
-      case R: return this.relations.relation(bytes, start + 1, end) ? undefined : "a Relation message that is cut short"
-      case Y: return this.relations.type(bytes, start + 1, end) ? undefined : "a Type message that is cut short"
+      case R: return this.relations.relation(bytes, start + 1, end) ? undefined : "a bad Relation message"
+      case Y: return this.relations.type(bytes, start + 1, end) ? undefined : "a bad Type message"
       case T: return this.truncate(frame, out)
       case M: return this.message(frame, out)
       case O: return undefined

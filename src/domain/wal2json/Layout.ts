@@ -47,7 +47,7 @@ export const matches = (bytes: Buffer, at: number, end: number, expected: Buffer
   return true
 }
 
-/** One value: puts its span and returns the offset behind it, or `-1`. A value of another class than its column's is refused. */
+/** One value: puts its span and returns the offset behind it, or `-1`. One of another class than its column's is refused. */
 const value = (bytes: Buffer, at: number, end: number, valueClass: ValueClass, split: Split): number => {
   const first = bytes[at]!
   if (first === QUOTE) {
@@ -107,8 +107,8 @@ const classOf = (typeName: string, sample: number): ValueClass => {
 }
 
 /**
- * Text of a type and the offset behind it, or `undefined`. wal2json writes a name that begins with a quote as it is: `"Role"` is
- * valid JSON by chance, `"Sx".plain` and `"we""ird"` are not, and end where `,"value":` follows.
+ * Text of a type and the offset behind it, or `undefined`. wal2json writes a name that begins with a quote as it is:
+ * `"Role"` is valid JSON by chance, `"Sx".plain` and `"we""ird"` are not, and end where `,"value":` follows.
  */
 const typeAt = (bytes: Buffer, at: number, end: number): { readonly name: string; readonly end: number } | undefined => {
   if (bytes[at] !== QUOTE) return undefined

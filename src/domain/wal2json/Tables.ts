@@ -74,14 +74,16 @@ export class Tables {
   private last: Table | undefined = undefined
 
   /** `from … to`: the record's bytes from the schema's to the table's end. The four others: the two strings' texts. */
-  find(bytes: Buffer, from: number, to: number, schemaFrom: number, schemaTo: number, tableFrom: number, tableTo: number): Table {
+  find(
+    bytes: Buffer, from: number, to: number, schemaFrom: number, schemaTo: number, tableFrom: number, tableTo: number
+  ): Table {
     if (this.last !== undefined && same(bytes, from, to, this.last.source)) return this.last
     const key = bytes.toString("latin1", from, to)
     let table = this.tables.get(key)
     if (table === undefined) {
       if (this.tables.size >= MAX_TABLES) this.tables.clear()
-      table = new Table(
-        JsonText.text(bytes, schemaFrom, schemaTo), JsonText.text(bytes, tableFrom, tableTo), Buffer.from(bytes.subarray(from, to)))
+      const source = Buffer.from(bytes.subarray(from, to))
+      table = new Table(JsonText.text(bytes, schemaFrom, schemaTo), JsonText.text(bytes, tableFrom, tableTo), source)
       this.tables.set(key, table)
     }
     this.last = table

@@ -1,5 +1,7 @@
 /** A change as wal2json wrote it: a view on its record. */
-import type { Change, ChangeKind, Column, EventMetadata, LogicalMessage, OldRowKind, Relation, Row, Transaction } from "../Change.ts"
+import type {
+  Change, ChangeKind, Column, EventMetadata, LogicalMessage, OldRowKind, Relation, Row, Transaction
+} from "../Change.ts"
 import type { Lsn } from "../Lsn.ts"
 import type { TableShape } from "../TableShape.ts"
 import * as JsonText from "./JsonText.ts"
@@ -59,7 +61,8 @@ export class Wal2jsonChange implements Change {
 
   constructor(
     kind: ChangeKind, transaction: Transaction, ordinal: number, lsn: Lsn, relation: Relation | undefined,
-    message: LogicalMessage | undefined, byteLength: number, bytes: Buffer, newRaw: RawRow | undefined, oldRaw: RawRow | undefined
+    message: LogicalMessage | undefined, byteLength: number, bytes: Buffer, newRaw: RawRow | undefined,
+    oldRaw: RawRow | undefined
   ) {
     this.kind = kind
     this.transaction = transaction

@@ -21,7 +21,8 @@ const HEAD = Buffer.from("{\"action\":\"")
 
 /** What a record said. One object, filled again for each. Offsets of texts between quotes; `-1`: not there. */
 class Fields {
-  xid = 0
+  xidFrom = -1
+  xidTo = -1
   timestampFrom = -1
   timestampTo = -1
   lsnFrom = -1
@@ -39,7 +40,7 @@ class Fields {
   oldRaw: RawRow | undefined = undefined
 
   clear(): void {
-    this.xid = 0
+    this.xidFrom = this.xidTo = -1
     this.timestampFrom = this.timestampTo = this.lsnFrom = this.lsnTo = -1
     this.schemaAt = this.schemaFrom = this.schemaTo = -1
     this.table = undefined
@@ -71,8 +72,9 @@ export class Wal2jsonDecoder implements Decoder {
     const reason = this.record(frame, action, out)
     if (reason === undefined) return
     const table = this.fields.table
-    const counted = action === "I" || action === "U" || action === "D" || action === "T" || (action === "M" && this.fields.transactional)
-    const item = this.open.undecodable(frame, counted, reason, table === undefined ? undefined : `${table.schema}.${table.table}`)
+    const counted = action === "M" ? this.fields.transactional : "IUDT".includes(action) && action !== ""
+    const name = table === undefined ? undefined : `${table.schema}.${table.table}`
+    const item = this.open.undecodable(frame, counted, reason, name)
     if (table?.dropped !== true) out.push(item)
   }
 
@@ -120,7 +122,10 @@ export class Wal2jsonDecoder implements Decoder {
     return behind
   }
 
-  /** One member that is not a row. Keys are told apart by length and first letter: xid lsn table schema prefix content timestamp transactional. */
+  /**
+   * One member that is not a row. Keys are told apart by length and first letter: xid lsn table schema prefix content
+   * timestamp transactional.
+   */
   private member(bytes: Buffer, keyAt: number, keyEnd: number, end: number): number {
     const fields = this.fields
     const valueAt = keyEnd + 2
@@ -128,8 +133,10 @@ export class Wal2jsonDecoder implements Decoder {
     if (behind < 0) return -1
     const first = bytes[keyAt]!
     if (bytes[valueAt] !== QUOTE) {
-      if (keyEnd - keyAt === 3 && first === 0x78) fields.xid = (Number(bytes.toString("latin1", valueAt, behind)) || 0) >>> 0
-      else if (keyEnd - keyAt === 13 && first === 0x74) fields.transactional = bytes[valueAt] === 0x74
+      if (keyEnd - keyAt === 3 && first === 0x78) {
+        fields.xidFrom = valueAt
+        fields.xidTo = behind
+      } else if (keyEnd - keyAt === 13 && first === 0x74) fields.transactional = bytes[valueAt] === 0x74
       return behind
     }
     const from = valueAt + 1
@@ -154,12 +161,13 @@ export class Wal2jsonDecoder implements Decoder {
 
   private begin(frame: Frame): string | undefined {
     if (!this.walk(frame)) return "a B record that is not JSON"
-    const { lsnFrom, lsnTo, timestampFrom, timestampTo, xid } = this.fields
+    const { lsnFrom, lsnTo, timestampFrom, timestampTo, xidFrom, xidTo } = this.fields
     const lsn = lsnFrom < 0 ? undefined : Lsn.parse(frame.bytes.toString("latin1", lsnFrom, lsnTo))
     if (lsn?._tag !== "Success") return "a B record without its lsn"
     const timestamp = timestampFrom < 0 ? "" : frame.bytes.toString("latin1", timestampFrom, timestampTo)
     const commitTimeUs = Timestamp.parse(timestamp)
     if (commitTimeUs === undefined) return "a B record without a timestamp in ISO form"
+    const xid = xidFrom < 0 ? 0 : (Number(frame.bytes.toString("latin1", xidFrom, xidTo)) || 0) >>> 0
     this.open.begin(transactionOf(lsn.success, commitTimeUs, timestamp, xid))
     return undefined
   }
@@ -187,8 +195,10 @@ export class Wal2jsonDecoder implements Decoder {
     if (end - start > this.maxFrameBytes) return `a row of ${end - start} bytes, over the limit of ${this.maxFrameBytes}`
     if ((kind === "I" || kind === "U") !== (newRaw !== undefined)) return "a record with other rows than its action needs"
     if ((kind === "U" || kind === "D") !== (oldRaw !== undefined)) return "a record with another identity than its action needs"
+    const relation = table.relation(newRaw?.columns)
+    const ordinal = this.open.next()
     out.push(new Wal2jsonChange(
-      kind, transaction, this.open.next(), frame.lsn, table.relation(newRaw?.columns), undefined, end - start, bytes, newRaw, oldRaw))
+      kind, transaction, ordinal, frame.lsn, relation, undefined, end - start, bytes, newRaw, oldRaw))
     return undefined
   }
 
@@ -208,7 +218,8 @@ export class Wal2jsonDecoder implements Decoder {
     const target = Buffer.allocUnsafe(contentTo - contentFrom)
     const size = JsonText.unescape(bytes, contentFrom, contentTo, target, 0)
     const message = { prefix, transactional, bytes: target, start: 0, end: size }
-    out.push(new Wal2jsonChange("M", transaction, ordinal, frame.lsn, undefined, message, end - start, bytes, undefined, undefined))
+    out.push(new Wal2jsonChange(
+      "M", transaction, ordinal, frame.lsn, undefined, message, end - start, bytes, undefined, undefined))
     return undefined
   }
 }
