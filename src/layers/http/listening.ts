@@ -1,0 +1,49 @@
+/** A server that listens as long as the scope lives; a port that cannot be had is an error that names the mend. */
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import type { Server } from "node:http"
+import type { AddressInfo } from "node:net"
+
+export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
+  what: Schema.String,
+  address: Schema.String,
+  /** `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, … */
+  reason: Schema.String,
+  /** The variable that names another address. */
+  setting: Schema.String
+}) {
+  get code() {
+    return this.reason === "EADDRINUSE" ? "AddressInUse" : "AddressNotAvailable"
+  }
+  override get message() {
+    const seen = this.reason === "EADDRINUSE" ? "another process listens there" : this.reason
+    return `Cannot serve the ${this.what} on ${this.address}: ${seen}.\n\n`
+      + `  Stop that process, or choose another address:   ${this.setting}=127.0.0.1:0\n\n${this.code}`
+  }
+}
+
+interface Where {
+  readonly what: string
+  readonly host: string
+  /** `0` = a free one. */
+  readonly port: number
+  readonly setting: string
+}
+
+/** Gives the port that it listens on. Closing ends open connections at once. */
+export const listening = (server: Server, where: Where): Effect.Effect<number, ListenError, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.callback<number, ListenError>((resume) => {
+      server.once("error", (error) => {
+        const reason = "code" in error ? String(error.code) : error.name
+        resume(Effect.fail(new ListenError({ ...where, address: `${where.host}:${where.port}`, reason })))
+      })
+      server.listen(where.port, where.host, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+    }),
+    () =>
+      Effect.callback<void>((resume) => {
+        server.close(() => resume(Effect.void))
+        server.closeAllConnections()
+      })
+  )
