@@ -95,8 +95,8 @@ export interface Change {
   readonly sub: number
   /** LSN of the change itself (XLogData's start). Neither unique nor monotonic. */
   readonly lsn: Lsn
-  /** `undefined` only for M. */
-  readonly relation: Relation | undefined
+  /** `undefined` only for M. The TableShapes stage replaces it where pgoutput still names a renamed schema as before. */
+  relation: Relation | undefined
   readonly oldKind: OldRowKind
   /** New row of I and U; `undefined` otherwise. */
   newRow(): Row | undefined
