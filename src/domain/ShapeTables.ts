@@ -11,6 +11,7 @@ export class ShapeTables {
   readonly #byName = new Map<string, number>()
   readonly #bySchema = new Map<string, Set<number>>()
   readonly #children = new Map<number, Set<number>>()
+  readonly #formerNames = new Map<number, Set<string>>()
   readonly #onChange: (oid: number, before: TableShape | undefined) => void
 
   /** `onChange` is called after each change, with the shape that was there before. */
@@ -66,10 +67,16 @@ export class ShapeTables {
     return before
   }
 
+  /** Had the table's schema this name, before a rename that was seen since the start? */
+  wasIn(shape: TableShape, schema: string): boolean {
+    return shape.schemaOid !== undefined && this.#formerNames.get(shape.schemaOid)?.has(schema) === true
+  }
+
   renameSchema(oid: number, name: string): void {
     const tables = [...this.#byOid.values()].filter((shape) => shape.schemaOid === oid && shape.schema !== name)
     const old = tables[0]?.schema
     if (old === undefined) return
+    this.#formerNames.set(oid, (this.#formerNames.get(oid) ?? new Set()).add(old))
     for (const shape of tables) this.replace({ ...shape, schema: name })
     this.#retype((column) =>
       column.type.startsWith(`${quoted(old)}.`) ? `${quoted(name)}${column.type.slice(quoted(old).length)}` : undefined)

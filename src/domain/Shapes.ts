@@ -88,6 +88,11 @@ export class Shapes {
     return this.#tables.named(schema, name)
   }
 
+  /** Had the table's schema this name, before a rename that was seen since the start? */
+  wasIn(shape: TableShape, schema: string): boolean {
+    return this.#tables.wasIn(shape, schema)
+  }
+
   /** How the entry in force describes the table, if it does under that name. */
   logged(shape: TableShape): LoggedTable | undefined {
     const version = this.#versions.get(shape.schema)

@@ -59,6 +59,7 @@ describe("schema events on a real stream", () => {
       INSERT INTO u VALUES (3, 'sad', '{sad}', 5);
       RESET pgstream.skip_log;
       CREATE SCHEMA s CREATE TABLE v(id int PRIMARY KEY);
+      INSERT INTO s.v VALUES (0);
       ALTER SCHEMA s RENAME TO r;
       INSERT INTO r.v VALUES (1);
       ALTER TABLE r.v ADD COLUMN x int;
@@ -73,6 +74,7 @@ describe("schema events on a real stream", () => {
         "public.t I id:integer#1 m:feeling#2 ms:feeling[]#3 late:integer#-",
         "public.u I id:integer#- m:feeling#- ms:feeling[]#- late:integer#- none",
         "schema_log s 1",
+        "s.v I id:integer#1",
         "r.v I id:integer#- none",
         "schema_log r 1",
         "r.v I id:integer#1 x:integer#2",

@@ -18,8 +18,10 @@ import type { ShapesSnapshot, TableShape } from "../../domain/TableShape.ts"
 import { DdlTracker } from "../../services/DdlTracker.ts"
 import { type ShapesInForce, TableShapes } from "../../services/TableShapes.ts"
 
+/** What a relation comes to: the shape in force, and the relation by the names in force. */
 interface Found {
   readonly epoch: number
+  readonly relation: Relation
   readonly shape: TableShape | undefined
 }
 
@@ -30,9 +32,10 @@ class Stage {
   /** The object handed out last for a table: handed out again while nothing about it changed. */
   readonly #placed = new Map<number, { readonly base: TableShape; readonly shape: TableShape }>()
   readonly #adopted = new WeakMap<Relation, { readonly base: TableShape; readonly shape: TableShape }>()
+  readonly #renamed = new WeakMap<Relation, Relation>()
+  readonly #unknown = new WeakSet<Relation>()
   #relation: Relation | undefined = undefined
-  #epoch = -1
-  #shape: TableShape | undefined = undefined
+  #last: Found | undefined = undefined
   #dirty = false
 
   /** Tables to look at in the catalog. */
@@ -67,7 +70,9 @@ class Stage {
           emit(item.kind === "I" ? this.#apply(item) : [], i)
           continue
         }
-        item.shape = this.#shapeFor(item.relation)
+        const found = this.#find(item.relation)
+        item.shape = found.shape
+        if (found.relation !== item.relation) item.relation = found.relation
       } else if (item._tag === "Commit" && this.#dirty) {
         const events = this.#commit(item)
         if (events.length > 0) emit(events, i)
@@ -77,26 +82,42 @@ class Stage {
     return out === undefined ? chunk : { items: out, bytes }
   }
 
-  #shapeFor(relation: Relation): TableShape | undefined {
+  #find(relation: Relation): Found {
     const epoch = this.#shapes.epoch
-    if (relation === this.#relation && epoch === this.#epoch) return this.#shape
-    this.#relation = relation
-    this.#epoch = epoch
+    if (relation === this.#relation && this.#last?.epoch === epoch) return this.#last
     const known = this.#found.get(relation)
-    if (known !== undefined && known.epoch === epoch) return (this.#shape = known.shape)
-    const shape = relation.schema === "pgstream" ? undefined : this.#resolve(relation)
-    this.#found.set(relation, { epoch, shape })
-    return (this.#shape = shape)
+    const found = known?.epoch === epoch ? known : this.#resolve(relation, epoch)
+    this.#found.set(relation, found)
+    this.#relation = relation
+    this.#last = found
+    return found
   }
 
-  #resolve(relation: Relation): TableShape | undefined {
-    const base = relation.oid === 0 ? this.#shapes.named(relation.schema, relation.table) : this.#shapes.find(relation.oid)
-    if (base === undefined || !agrees(base, relation)) {
-      const oid = base?.oid ?? relation.oid
-      if (oid !== 0 && this.#adopted.get(relation)?.base !== base) this.wanted.add(oid)
+  #resolve(given: Relation, epoch: number): Found {
+    if (given.schema === "pgstream") return { epoch, relation: given, shape: undefined }
+    const base = given.oid === 0 ? this.#shapes.named(given.schema, given.table) : this.#shapes.find(given.oid)
+    if (base === undefined) {
+      if (given.oid !== 0 && !this.#unknown.has(given)) this.wanted.add(given.oid)
+      this.#unknown.add(given)
+      return { epoch, relation: given, shape: undefined }
     }
-    if (base === undefined) return undefined
-    if (agrees(base, relation)) return this.#place(base)
+    const relation = this.#byItsName(base, given)
+    return { epoch, relation, shape: agrees(base, relation) ? this.#place(base) : this.#follow(base, relation) }
+  }
+
+  /** pgoutput does not describe a table again when its schema was renamed: the row of `pgstream.ddl` is newer. */
+  #byItsName(base: TableShape, relation: Relation): Relation {
+    if (base.schema === relation.schema || !this.#shapes.wasIn(base, relation.schema)) return relation
+    const known = this.#renamed.get(relation)
+    if (known?.schema === base.schema) return known
+    const renamed = { ...relation, schema: base.schema }
+    this.#renamed.set(relation, renamed)
+    return renamed
+  }
+
+  /** The shape is behind: the relation holds, and a look has to tell the rest. */
+  #follow(base: TableShape, relation: Relation): TableShape {
+    if (this.#adopted.get(relation)?.base !== base) this.wanted.add(base.oid)
     const known = this.#adopted.get(relation)
     const adopted = known?.base === base ? known.shape : adopt(base, relation)
     this.#adopted.set(relation, { base, shape: adopted })
@@ -123,8 +144,9 @@ class Stage {
     }
     const row = parsed.success
     const isStatement = row.snapshot === undefined
-    for (const table of row.tables) {
-      if (isStatement && (table.shape === undefined || !row.readCommitted)) this.wanted.add(table.oid)
+    for (const { oid, shape } of row.tables) {
+      if (isStatement && (shape === undefined || !row.readCommitted)) this.wanted.add(oid)
+      else this.wanted.delete(oid)
     }
     for (const gone of row.dropped) this.#placed.delete(gone.oid)
     this.#dirty = true
