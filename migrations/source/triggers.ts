@@ -184,7 +184,7 @@ BEGIN
   IF current_setting('pgstream.busy', true) = '1' THEN RETURN; END IF;
   BEGIN
     PERFORM set_config('pgstream.busy', '1', true);
-    SELECT jsonb_agg(jsonb_build_array(object_type, objid::text, schema_name, object_name)) INTO gone
+    SELECT jsonb_agg(jsonb_build_array(object_type, objid::text, schema_name, object_name) ORDER BY object_type, objid) INTO gone
       FROM pg_event_trigger_dropped_objects()
      WHERE object_type IN ('table', 'schema') AND NOT is_temporary AND coalesce(schema_name, object_name) <> 'pgstream';
     IF tg_tag NOT IN ('DROP TABLE', 'ALTER TABLE') AND EXISTS (

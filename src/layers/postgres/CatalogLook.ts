@@ -2,8 +2,9 @@
  * A look at the catalog: what differs from the newest rows of `pgstream.ddl` becomes rows, in one transaction, under
  * an advisory lock of the database. Tables that statements change at the same time are left to the next look.
  *
- * The catalog is read before the rows, each statement with a snapshot of its own: what it shows and no row says is
- * missing; what a row says that its snapshot does not see is newer than the catalog.
+ * The catalog is read before the rows, each statement with a snapshot of its own (so rows are read again after each
+ * reading of shapes): what it shows and no row says is missing; what a row says that its snapshot does not see is
+ * newer than the catalog.
  */
 import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
@@ -57,16 +58,19 @@ interface Found {
 
 const compareTables = Effect.fnUntraced(function*(
   sql: PgClient.PgClient,
-  state: LookState,
-  batch: ReadonlyArray<Q.CatalogTable>,
-  records: ReadonlyMap<number, FullWas>
+  memory: LookMemory,
+  batch: ReadonlyArray<Q.CatalogTable>
 ) {
+  const { state } = memory
   const rows: Array<Q.NewRow> = []
-  const announced = yield* Q.announced(sql, batch.map((table) => Number(table.oid)).filter((oid) => !state.withId.has(oid)))
   const found: Array<Found> = []
   let snapshot = ""
   const signatures = new Map(batch.map((table) => [table.oid, table.signature]))
-  for (const now of yield* Q.shapes(sql, batch.map((table) => Number(table.oid)))) {
+  const shapes = yield* Q.shapes(sql, batch.map((table) => Number(table.oid)))
+  const records = yield* Q.identityRecords(sql)
+  yield* memory.read(sql)
+  const announced = yield* Q.announced(sql, batch.map((table) => Number(table.oid)).filter((oid) => !state.withId.has(oid)))
+  for (const now of shapes) {
     const oid = Number(now.oid)
     const known = state.tables.get(oid)
     snapshot = now.snapshot
@@ -148,8 +152,9 @@ const syncIdentities = Effect.fnUntraced(function*(
 ) {
   for (const [oid, was] of records) {
     const known = state.tables.get(oid)
-    if (state.gone.has(oid) || known?.fullWas === null) {
-      yield* sql`DELETE FROM pgstream.identities WHERE oid = ${oid} AND was = ${was}`
+    if (known?.fullWas === null) yield* sql`DELETE FROM pgstream.identities WHERE oid = ${oid} AND was = ${was}`
+    if (known === undefined) {
+      yield* sql`DELETE FROM pgstream.identities i WHERE i.oid = ${oid} AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.oid)`
     }
   }
   for (const [oid, known] of state.tables) {
@@ -188,7 +193,7 @@ export const look = Effect.fn("CatalogLook.look")(function*(
   const candidates = catalog.filter(({ oid, signature }) =>
     state.tables.get(Number(oid))?.signature !== signature && !busy.has(oid))
   for (let n = 0; n < candidates.length; n += TABLES_PER_ROW) {
-    rows.push(...yield* compareTables(sql, state, candidates.slice(n, n + TABLES_PER_ROW), records))
+    rows.push(...yield* compareTables(sql, memory, candidates.slice(n, n + TABLES_PER_ROW)))
   }
   yield* Effect.forEach(rows, (row) => Q.insertRow(sql, row), { discard: true })
   yield* syncIdentities(sql, state, records)
