@@ -6,6 +6,8 @@ import * as CheckpointPg from "../../src/layers/postgres/CheckpointPg.ts"
 import * as DdlTrackerLayer from "../../src/layers/postgres/DdlTracker.ts"
 import * as SetupLayer from "../../src/layers/postgres/Setup.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
+import * as Lsn from "../../src/domain/Lsn.ts"
+import { identifySession, openControl, parseTarget } from "../../src/layers/postgres/replication/createSlot.ts"
 import { SourceSettings, StoreSettings } from "../../src/services/Settings.ts"
 import { type InitOptions, type InitReport, Setup, type SetupError } from "../../src/services/Setup.ts"
 import { settings } from "./slots.ts"
@@ -40,3 +42,17 @@ export const status = (url: string, slotName: string, storeUrl?: string) => with
 export const check = (url: string, slotName: string, storeUrl?: string) => withSetup(url, slotName, (setup) => setup.check, storeUrl)
 export const checkFails = (url: string, slotName: string, storeUrl?: string): Promise<SetupError> =>
   withSetup(url, slotName, (setup) => Effect.flip(setup.check), storeUrl)
+
+/** Leaves the slot 64 KiB beyond the end of the WAL, as a reader does that acknowledges what it computed. */
+export const acknowledgeBeyond = (url: string, slotName: string, plugin: "pgoutput" | "wal2json" = "wal2json"): Promise<void> =>
+  Effect.gen(function*() {
+    const session = yield* openControl(yield* parseTarget(Redacted.make(url)), true)
+    const { walEnd } = yield* identifySession(session)
+    const options = plugin === "wal2json" ? "" : ` (proto_version '1', publication_names 'pgstream')`
+    const update = Buffer.alloc(34)
+    update[0] = 0x72
+    for (const offset of [1, 9, 17]) Lsn.write(update, offset, walEnd + 65_536)
+    yield* Effect.promise(() =>
+      session.query(`START_REPLICATION SLOT ${slotName} LOGICAL 0/0${options}`, { data: () => {}, notice: () => {}, batch: () => true, failed: () => {} }))
+    session.sendCopyData(update)
+  }).pipe(Effect.scoped, Effect.runPromise)

@@ -5,6 +5,7 @@
 import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { isSynchronousStandby } from "./replication/Checks.ts"
 
 /** Name of the publication `FOR ALL TABLES`. Never changed after it was made. */
 export const PUBLICATION = "pgstream"
@@ -56,14 +57,14 @@ export interface Facts {
   readonly eventTriggers: number
   /** `all`: FOR ALL TABLES. `listed`: any of our listed publications. */
   readonly publication: "all" | "listed" | "none"
-  /** `output_plugin_libraries`; `undefined` where the server does not have it (then anything may be loaded). */
+  /** `output_plugin_libraries`; `undefined` where the server does not have it or the role may not read it. */
   readonly pluginLibraries: ReadonlyArray<string> | undefined
-  /** Our walsender is a synchronous standby: the user's COMMIT waits for us. */
+  /** Our walsender is, or would be, a synchronous standby: the user's COMMIT waits for us. */
   readonly synchronous: boolean
 }
 
 interface Row {
-  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes"> & { readonly slotWalLimitMb: number; readonly libraries: string | null }
+  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes"> & { readonly slotWalLimitMb: number; readonly libraries: string | null; readonly application: string; readonly standbyNames: string }
   readonly slot: (Omit<SlotFacts, "holder" | "safeWalBytes"> & { readonly safe: string | null; readonly holder: SlotFacts["holder"] | null }) | null
 }
 
@@ -98,7 +99,8 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
         'eventTriggers', (SELECT count(*) FROM pg_event_trigger e WHERE e.evtname IN ('pgstream_ddl', 'pgstream_drop') AND e.evtenabled <> 'D'),
         'publication', coalesce((SELECT CASE WHEN bool_or(p.puballtables AND p.pubname = ${PUBLICATION}) THEN 'all' ELSE 'listed' END
           FROM pg_publication p WHERE p.pubname IN (${PUBLICATION}, ${`${PUBLICATION}_inserts`}) HAVING count(*) > 0), 'none'),
-        'libraries', current_setting('output_plugin_libraries', true),
+        'libraries', CASE WHEN pg_has_role('pg_read_all_settings', 'member') THEN current_setting('output_plugin_libraries', true) END,
+        'application', current_setting('application_name'), 'standbyNames', current_setting('synchronous_standby_names'),
         'synchronous', EXISTS (SELECT FROM pg_stat_replication w JOIN pg_replication_slots s ON s.active_pid = w.pid
           WHERE s.slot_name = ${slotName} AND w.sync_state IN ('sync', 'quorum'))
       ) AS facts,
@@ -113,10 +115,11 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
       FROM wal, pg_roles r, (SELECT coalesce(jsonb_agg(k.relname), '[]') AS names FROM pg_class k JOIN pg_namespace n ON n.oid = k.relnamespace
         WHERE n.nspname = 'pgstream' AND k.relkind IN ('r', 'p')) c
       WHERE r.rolname = current_user`
-    const { libraries, slotWalLimitMb, ...facts } = row!.facts
+    const { libraries, slotWalLimitMb, application, standbyNames, ...facts } = row!.facts
     const slot = row!.slot
     return {
       ...facts,
+      synchronous: facts.synchronous || isSynchronousStandby(standbyNames, application),
       slotWalLimitBytes: slotWalLimitMb < 0 ? undefined : slotWalLimitMb * 1024 * 1024,
       pluginLibraries: libraries === null ? undefined : librariesOf(libraries),
       slot: slot === null ? undefined : {

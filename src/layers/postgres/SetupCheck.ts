@@ -11,7 +11,7 @@ import * as MigrationsStore from "./MigrationsStore.ts"
 import * as Probe from "./Probe.ts"
 import { failure, type Fault, fromSql } from "./SetupErrors.ts"
 import * as SetupFaults from "./SetupFaults.ts"
-import { hereOf, type Parts } from "./SetupParts.ts"
+import { hereOf, type Parts, storedPosition } from "./SetupParts.ts"
 import { type Versions, versions } from "./SetupSchema.ts"
 import * as Slot from "./Slot.ts"
 import * as Takeover from "./Takeover.ts"
@@ -61,7 +61,7 @@ export const check = (parts: Parts): Effect.Effect<void, SetupError> =>
     const facts = yield* Effect.mapError(Probe.probe(parts.source, parts.settings.slotName), fromSql("read the state of the source database"))
     const seed = yield* Effect.mapError(Takeover.look(parts.source, facts), fromSql("read the old program's schema"))
     const there = yield* Effect.mapError(versions(parts.source, parts.store), fromSql("read the schema of the store"))
-    const state = Slot.stateOf(parts.settings.slotName, facts)
+    const state = Slot.stateOf(parts.settings.slotName, facts, yield* Effect.mapError(storedPosition(parts, facts), fromSql("read the stored position")))
     const fault = SetupFaults.standby(facts) ?? SetupFaults.walLevel(facts) ?? SetupFaults.replication(facts) ?? schemaFault(facts, seed, there) ??
       slotFault(parts.settings.slotName, state) ?? (state._tag === "usable" ? SetupFaults.pluginAllowed(facts, state.plugin) : undefined)
     if (fault !== undefined) return yield* failure(fault.code, fault.exitCode, `Cannot run: ${fault.seen}.`, fault.mend)

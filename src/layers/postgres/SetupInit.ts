@@ -8,12 +8,12 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { Plugin } from "../../services/ChangeSource.ts"
-import { type InitOptions, type InitReport, SetupError } from "../../services/Setup.ts"
+import type { InitOptions, InitReport, SetupError } from "../../services/Setup.ts"
 import * as Probe from "./Probe.ts"
 import * as SetupFaults from "./SetupFaults.ts"
 import { failure, type Fault, fromSql } from "./SetupErrors.ts"
 import * as SetupOids from "./SetupOids.ts"
-import { exclusive, type Parts } from "./SetupParts.ts"
+import { exclusive, type Parts, storedPosition } from "./SetupParts.ts"
 import * as SetupSchema from "./SetupSchema.ts"
 import * as SetupStart from "./SetupStart.ts"
 import * as SetupTables from "./SetupTables.ts"
@@ -46,7 +46,7 @@ const refuse = (fault: Fault) =>
 const begin = (parts: Parts, options: InitOptions) =>
   Effect.gen(function*() {
     const facts = yield* Probe.probe(parts.source, parts.settings.slotName)
-    const slot = Slot.stateOf(parts.settings.slotName, facts)
+    const slot = Slot.stateOf(parts.settings.slotName, facts, yield* storedPosition(parts, facts))
     if (slot._tag === "refused") return yield* refuse(slot.fault)
     const plugin = slot._tag === "missing" ? options.plugin ?? "pgoutput" : slot.plugin
     const fault = SetupFaults.beforeInit(facts, plugin)

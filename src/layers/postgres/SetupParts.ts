@@ -2,12 +2,14 @@
 import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import type * as Context from "effect/Context"
+import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
 import { Checkpoint } from "../../services/Checkpoint.ts"
 import { DdlTracker } from "../../services/DdlTracker.ts"
 import { SourceSettings, type SourceSettingsShape, StoreSettings } from "../../services/Settings.ts"
 import type { SetupError } from "../../services/Setup.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
+import * as Lsn from "../../domain/Lsn.ts"
 import * as Stream from "../../domain/StreamId.ts"
 import * as Clone from "./Clone.ts"
 import type { Facts } from "./Probe.ts"
@@ -39,6 +41,16 @@ export const make = Effect.gen(function*() {
   }
   return parts
 })
+
+/** The checkpoint's position of this stream; 0: none. */
+export const storedPosition = (parts: Parts, facts: Facts): Effect.Effect<Lsn.Lsn, SqlError> =>
+  Effect.gen(function*() {
+    const [table] = yield* parts.store<{ readonly there: boolean }>`SELECT to_regclass('pgstream.checkpoint') IS NOT NULL AS there`
+    if (table?.there !== true) return Lsn.zero
+    const [row] = yield* parts.store<{ readonly position: string }>`
+      SELECT position::text AS position FROM pgstream.checkpoint WHERE stream = ${Stream.format(streamOf(parts, facts))}`
+    return Result.getOrElse(Lsn.parse(row?.position ?? ""), () => Lsn.zero)
+  })
 
 export const streamOf = (parts: Parts, facts: Facts): StreamId => ({
   systemIdentifier: facts.systemIdentifier,

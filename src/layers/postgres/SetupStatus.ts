@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
+import type * as Lsn from "../../domain/Lsn.ts"
 import type { Finding, StatusReport } from "../../services/Setup.ts"
 import * as Result from "effect/Result"
 import * as Probe from "./Probe.ts"
@@ -66,8 +67,8 @@ const heldElsewhere = (parts: Parts, facts: Probe.Facts): Fault | undefined => {
   return holder.application.startsWith(ours) ? undefined : { ...Slot.inUse(parts.settings.slotName, facts.slot), exitCode: 1 }
 }
 
-const slotFindings = (parts: Parts, facts: Probe.Facts): ReadonlyArray<Finding> => {
-  const state = Slot.stateOf(parts.settings.slotName, facts)
+const slotFindings = (parts: Parts, facts: Probe.Facts, stored: Lsn.Lsn): ReadonlyArray<Finding> => {
+  const state = Slot.stateOf(parts.settings.slotName, facts, stored)
   const faults = [
     slotFault(parts.settings.slotName, state),
     state._tag === "usable" ? SetupFaults.pluginAllowed(facts, state.plugin) : undefined,
@@ -130,7 +131,7 @@ const report = (parts: Parts): Effect.Effect<StatusReport, SqlError> =>
       ...schemaFindings(facts, fault),
       ...(ready ? triggers(facts, notes) : []),
       ...(ready ? yield* tables(parts, facts, notes) : []),
-      ...slotFindings(parts, facts),
+      ...slotFindings(parts, facts, store.position),
       ...store.findings
     ]
     return {

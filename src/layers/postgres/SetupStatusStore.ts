@@ -1,6 +1,7 @@
 /** What `status` reads from the store: paused endpoints, parked deliveries, a copied disk. */
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Lsn from "../../domain/Lsn.ts"
 import * as Stream from "../../domain/StreamId.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import type { Finding } from "../../services/Setup.ts"
@@ -8,7 +9,7 @@ import * as Clone from "./Clone.ts"
 import * as MigrationsStore from "./MigrationsStore.ts"
 import type * as Probe from "./Probe.ts"
 import { faultOf } from "./SetupErrors.ts"
-import { hereOf, type Parts } from "./SetupParts.ts"
+import { hereOf, type Parts, storedPosition } from "./SetupParts.ts"
 
 /** Endpoints named one by one. */
 const NAMED = 20
@@ -27,6 +28,8 @@ interface ParkedRow {
 
 export interface StoreReport {
   readonly version: number
+  /** 0: none, or not known. */
+  readonly position: Lsn.Lsn
   readonly findings: ReadonlyArray<Finding>
 }
 
@@ -91,15 +94,16 @@ const copied = (parts: Parts, facts: Probe.Facts): Effect.Effect<ReadonlyArray<F
 export const storeFindings = (parts: Parts, facts: Probe.Facts, notes: Array<string>): Effect.Effect<StoreReport> =>
   Effect.gen(function*() {
     const version = yield* MigrationsStore.currentVersion(parts.store)
-    if (version < MigrationsStore.latestVersion) return { version, findings: [] }
+    if (version < MigrationsStore.latestVersion) return { version, position: Lsn.zero, findings: [] }
     const stream = Stream.format(hereOf(parts, facts).stream)
     yield* total(parts, notes)
     const findings = yield* Effect.all([paused(parts, stream, notes), parked(parts, stream), copied(parts, facts)])
-    return { version, findings: findings.flat() }
+    return { version, position: yield* storedPosition(parts, facts), findings: findings.flat() }
   }).pipe(Effect.catch((error) => {
     const fault = faultOf(error)
     return Effect.succeed({
       version: MigrationsStore.latestVersion,
+      position: Lsn.zero,
       findings: [{ area: "delivery" as const, code: fault.code, summary: `the store cannot be read: ${fault.seen}`, mend: fault.mend }]
     })
   }))

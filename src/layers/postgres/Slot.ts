@@ -4,7 +4,9 @@
  */
 import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Lsn from "../../domain/Lsn.ts"
 import type { Plugin } from "../../services/ChangeSource.ts"
 import type { Facts, SlotFacts } from "./Probe.ts"
 import type { Fault } from "./SetupErrors.ts"
@@ -28,18 +30,19 @@ const OTHER_SLOT = "Use another slot:   pgstream init --replication-slot NAME"
 
 const refused = (code: string, seen: string, mend = OTHER_SLOT): SlotState => ({ _tag: "refused", fault: { code, exitCode: 4, seen, mend } })
 
-export const stateOf = (slotName: string, facts: Facts): SlotState => {
+/** `stored`: the checkpoint's position, 0 for none. */
+export const stateOf = (slotName: string, facts: Facts, stored: Lsn.Lsn): SlotState => {
   if (!validName(slotName)) {
     return refused("BadSlotName", `a slot's name has 1 to 63 of the characters a-z, 0-9 and _, and ${JSON.stringify(slotName)} does not`)
   }
   const slot = facts.slot
   if (slot === undefined) return { _tag: "missing" }
   const named = `replication slot ${slotName}`
-  if (!slot.logical) return refused("SlotPhysical", `${named} is a physical slot`)
+  if (!slot.logical) return refused("SlotNotLogical", `${named} is a physical slot`)
   if (slot.database !== facts.database) {
-    return refused("SlotOtherDatabase", `${named} belongs to database ${slot.database}, and the URL names ${facts.database}`)
+    return refused("SlotOfOtherDatabase", `${named} belongs to database ${slot.database}, and the URL names ${facts.database}`)
   }
-  if (!isOurs(slot.plugin)) return refused("SlotOtherPlugin", `${named} uses plugin ${slot.plugin}; pgstream reads pgoutput and wal2json`)
+  if (!isOurs(slot.plugin)) return refused("PluginUnknown", `${named} uses plugin ${slot.plugin}; pgstream reads pgoutput and wal2json`)
   if (slot.walStatus === "lost") {
     return {
       _tag: "remake", plugin: slot.plugin,
@@ -50,6 +53,13 @@ export const stateOf = (slotName: string, facts: Facts): SlotState => {
     return {
       _tag: "remake", plugin: slot.plugin,
       fault: { code: "PositionAheadOfWal", exitCode: 4, seen: `${named} stands at ${slot.confirmed}, beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`, mend: "Make it again:   pgstream init" }
+    }
+  }
+  const walEnd = Lsn.parse(facts.walEnd)
+  if (Result.isSuccess(walEnd) && stored > walEnd.success) {
+    return {
+      _tag: "remake", plugin: slot.plugin,
+      fault: { code: "PositionAheadOfWal", exitCode: 4, seen: `the stored position of ${named} (${Lsn.format(stored)}) is beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`, mend: "Make it again:   pgstream init" }
     }
   }
   if (slot.plugin === "pgoutput" && facts.publication === "none") {

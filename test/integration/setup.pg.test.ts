@@ -1,0 +1,145 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as MigrationsSource from "../../src/layers/postgres/MigrationsSource.ts"
+import { psqlOn, testDatabase } from "../support/database.ts"
+import { acknowledgeBeyond, check, checkFails, destroy, init, initFails, status } from "../support/setup.ts"
+
+const slotOf = (name: string) => `${name}_slot`
+
+describe("init, status, check and destroy", () => {
+  const plain = testDatabase("setup_plain")
+  const wal2json = testDatabase("setup_w2j")
+  const two = testDatabase("setup_two")
+
+  it("makes everything, twice the same, and takes everything away", async () => {
+    const { url, name, psql } = plain
+    const slot = slotOf(name)
+    psql(`CREATE TABLE keyed(id int PRIMARY KEY, v text DEFAULT 'x'); CREATE TABLE keyless(v int); CREATE SCHEMA app; CREATE TABLE app.things(id int PRIMARY KEY)`)
+    const before = await status(url, slot)
+    assert.deepStrictEqual(
+      before.findings.map((finding) => [finding.area, finding.part, finding.code, finding.summary]),
+      [
+        ["init", "schema", "SchemaMissing", "pgstream schema does not exist in the configured postgres database"],
+        ["init", "migration", "SchemaMissing", "pgstream migrations table does not exist in the configured postgres database"],
+        ["init", "slot", "SlotMissing", `replication slot ${slot} does not exist in the configured database`]
+      ])
+    assert.strictEqual((await checkFails(url, slot)).code, "SchemaMissing")
+
+    assert.deepStrictEqual(await init(url, slot), { slotCreated: true, plugin: "pgoutput", notes: [] })
+    const after = await status(url, slot)
+    assert.deepStrictEqual(after, {
+      schemaExists: true, schemaLogExists: true, migrationVersion: MigrationsSource.latestVersion, migrationDirty: false,
+      slotName: slot, slotPlugin: "pgoutput", slotDatabase: name, reachable: true, findings: [], notes: []
+    })
+    await check(url, slot)
+    assert.strictEqual(psql(`SELECT relname, relreplident FROM pg_class WHERE relname IN ('keyed', 'keyless') ORDER BY 1`), "keyed|d\nkeyless|f\n")
+    assert.strictEqual(psql(`SELECT puballtables FROM pg_publication WHERE pubname = 'pgstream'`), "t\n")
+    assert.strictEqual(
+      psql(`SELECT s.shape ->> 'schema', s.shape ->> 'name', s.shape ->> 'fullIsOurs', length(s.shape ->> 'tableId') FROM pgstream.checkpoint_shapes s ORDER BY 1, 2`),
+      "app|things||\npublic|keyed||\npublic|keyless|d|\n")
+    assert.strictEqual(psql(`SELECT position, addresses, database FROM pgstream.checkpoint`), `0/0|["127.0.0.1:${plain.port}"]|${name}\n`)
+    psql(`UPDATE keyless SET v = 1; CREATE TABLE later(v int); UPDATE later SET v = 1`)
+    assert.strictEqual(psql(`SELECT count(DISTINCT xid::text) > 1 FROM pg_logical_slot_peek_binary_changes('${slot}', NULL, NULL, 'proto_version', '1', 'publication_names', 'pgstream')`), "t\n")
+
+    const confirmed = psql(`SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '${slot}'`)
+    assert.deepStrictEqual(await init(url, slot), { slotCreated: false, plugin: "pgoutput", notes: [] })
+    assert.strictEqual(psql(`SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '${slot}'`), confirmed)
+
+    const report = await destroy(url, slot)
+    assert.isTrue(report.slotExisted)
+    assert.strictEqual(
+      psql(`SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstream'), (SELECT count(*) FROM pg_event_trigger),
+        (SELECT count(*) FROM pg_publication), (SELECT count(*) FROM pg_replication_slots WHERE database = current_database()),
+        (SELECT string_agg(relname::text || relreplident::text, ' ' ORDER BY relname) FROM pg_class WHERE relname IN ('keyed', 'keyless', 'later'))`),
+      "0|0|0|0|keyedd keylessd laterd\n")
+
+    const again = await destroy(url, slot)
+    assert.isFalse(again.slotExisted)
+    assert.match(again.notes[0] ?? "", /was not there/)
+  })
+
+  it("keeps the plugin of a slot that is there, and says that a flag has no effect", async () => {
+    const { url, name, psql } = wal2json
+    const slot = slotOf(name)
+    psql(`SELECT pg_create_logical_replication_slot('${slot}', 'wal2json')`)
+    const report = await init(url, slot, { plugin: "pgoutput" })
+    assert.deepStrictEqual([report.slotCreated, report.plugin], [false, "wal2json"])
+    assert.match(report.notes.join("\n"), /uses wal2json and keeps it/)
+    assert.strictEqual(psql(`SELECT count(*) FROM pg_publication`), "0\n")
+    assert.strictEqual(psql(`SELECT count(*) FROM pgstream.checkpoint`), "1\n")
+    await destroy(url, slot)
+  })
+
+  it("leaves what another stream of the database uses, and goes with the last", async () => {
+    const { url, name, psql } = two
+    psql(`CREATE TABLE keyless(v int)`)
+    await init(url, slotOf(name))
+    await init(url, `${name}_b`, { plugin: "wal2json" })
+    psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('http://127.0.0.1:1/x', '', '')`)
+    const first = await destroy(url, slotOf(name))
+    assert.match(first.notes.join("\n"), new RegExp(`stay: ${name}_b uses them`))
+    assert.strictEqual(
+      psql(`SELECT (SELECT string_agg(stream, ' ') FROM pgstream.checkpoint) ~ '/${name}_b$', (SELECT count(*) FROM pg_publication),
+        (SELECT count(*) FROM pg_event_trigger), (SELECT relreplident FROM pg_class WHERE relname = 'keyless'), (SELECT count(*) FROM pgstream.webhook_subscriptions)`),
+      "t|0|2|f|1\n")
+    await destroy(url, `${name}_b`)
+    assert.strictEqual(psql(`SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstream'`), "0\n")
+    assert.strictEqual(psql(`SELECT relreplident FROM pg_class WHERE relname = 'keyless'`), "d\n")
+  })
+})
+
+describe("slots that are not as they should be", () => {
+  const mine = testDatabase("setup_slots")
+  const other = testDatabase("setup_other")
+
+  it("refuses what belongs to somebody else, and changes nothing", async () => {
+    const { url, name, psql } = mine
+    const nothing = () => assert.strictEqual(psql(`SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstream'`), "0\n")
+    psqlOn(other.name, `SELECT pg_create_logical_replication_slot('${name}_o', 'pgoutput')`)
+    const otherDatabase = await initFails(url, `${name}_o`)
+    assert.deepStrictEqual([otherDatabase.code, otherDatabase.exitCode], ["SlotOfOtherDatabase", 4])
+    assert.include(otherDatabase.summary, other.name)
+    nothing()
+    psql(`SELECT pg_create_physical_replication_slot('${name}_p')`)
+    assert.strictEqual((await initFails(url, `${name}_p`)).code, "SlotNotLogical")
+    psql(`SELECT pg_drop_replication_slot('${name}_p')`)
+    psql(`SELECT pg_create_logical_replication_slot('${name}_t', 'test_decoding')`)
+    assert.strictEqual((await initFails(url, `${name}_t`)).code, "PluginUnknown")
+    assert.strictEqual((await initFails(url, "Bad-Slot")).code, "BadSlotName")
+    nothing()
+    assert.include((await status(url, `${name}_o`)).findings.map((finding) => finding.code), "SlotOfOtherDatabase")
+    const report = await destroy(url, `${name}_o`)
+    assert.isFalse(report.slotExisted)
+    assert.strictEqual(psql(`SELECT count(*) FROM pg_replication_slots WHERE slot_name = '${name}_o'`), "1\n")
+  })
+
+  it("makes a slot again that stands beyond the end of the WAL, and names the stretch", async () => {
+    const { url, name, psql } = mine
+    const slot = slotOf(name)
+    await init(url, slot, { plugin: "wal2json" })
+    psql(`CREATE TABLE IF NOT EXISTS r(id int PRIMARY KEY)`)
+    await acknowledgeBeyond(url, slot)
+    const report = await status(url, slot)
+    assert.deepStrictEqual(report.findings.map((finding) => finding.code), ["PositionAheadOfWal"])
+    assert.strictEqual((await checkFails(url, slot)).code, "PositionAheadOfWal")
+    const again = await init(url, slot)
+    assert.deepStrictEqual([again.slotCreated, again.plugin], [true, "wal2json"])
+    assert.match(again.notes.join("\n"), /Made again: .*PositionAheadOfWal.*its position was .*, the stream begins at .*: what was committed/)
+    psql(`INSERT INTO r VALUES (1)`)
+    assert.strictEqual(psql(`SELECT count(*) > 0 FROM pg_logical_slot_peek_changes('${slot}', NULL, NULL)`), "t\n")
+    await destroy(url, slot)
+  })
+
+  it("makes a pgoutput slot again whose publication is gone", async () => {
+    const { url, name, psql } = mine
+    const slot = slotOf(name)
+    await init(url, slot)
+    psql(`DROP PUBLICATION pgstream`)
+    assert.deepStrictEqual((await status(url, slot)).findings.map((finding) => finding.code), ["PublicationMissing"])
+    const again = await init(url, slot)
+    assert.isTrue(again.slotCreated)
+    assert.match(again.notes.join("\n"), /PublicationMissing/)
+    assert.deepStrictEqual((await status(url, slot)).findings, [])
+    await destroy(url, slot)
+  })
+})
+
