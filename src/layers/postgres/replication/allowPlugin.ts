@@ -11,10 +11,13 @@ import { fromCause, ServerError } from "./sourceErrors.ts"
 /** Libraries of the setting: a list of names, each maybe in double quotes. */
 const names = (setting: string): ReadonlyArray<string> => setting.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"))
 
+/** Only members of pg_read_all_settings may read it; for others the server says whether it loads the plugin. */
+const READ = "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'member') THEN current_setting('output_plugin_libraries', true) END AS libraries"
+
 export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session, plugin: Plugin) {
   if (plugin === "pgoutput") return
   const fail = (cause: ServerError | SourceError) => fromCause(session.target, cause)
-  const [row] = yield* Session.query(session, "SELECT current_setting('output_plugin_libraries', true) AS libraries").pipe(Effect.mapError(fail))
+  const [row] = yield* Session.query(session, READ).pipe(Effect.mapError(fail))
   const libraries = row?.["libraries"] ?? null
   if (libraries === null || names(libraries).includes(plugin)) return
   const list = [...names(libraries).filter((name) => name !== ""), plugin].map((name) => `'${name.replaceAll("'", "''")}'`).join(", ")

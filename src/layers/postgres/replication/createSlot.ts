@@ -77,6 +77,10 @@ const refused = (target: PostgresUrl.ConnectionTarget, slotName: string, plugin:
       return because("PluginMissing", plugin === "wal2json" ? "Install wal2json on the server, or use --plugin pgoutput." : "The server's installation lacks pgoutput.")
     case "55000":
       return because("WalLevel", "ALTER SYSTEM SET wal_level = 'logical', then restart Postgres.")
+    case "42501":
+      return /output plugin/.test(cause.fields.message ?? "")
+        ? because("PluginNotAllowed", `As an administrator: ALTER SYSTEM SET output_plugin_libraries = 'pgoutput', 'test_decoding', '${plugin}'; SELECT pg_reload_conf();   or use a slot with --plugin pgoutput`)
+        : fromCause(target, cause)
     default:
       return fromCause(target, cause)
   }
