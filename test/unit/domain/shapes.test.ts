@@ -133,6 +133,10 @@ describe("Shapes", () => {
     const keyless = shapes.named("public", "keyless")!
     assert.deepStrictEqual(keyless.columns.map((c) => c.name), ["a", "b", "z"])
     assert.deepStrictEqual(shapes.logged(keyless)!.shape.columns.map((c) => c.name), ["a", "b"])
+    const [skip] = rowsOf("skip")
+    feed(shapes, { ...skip!, id: "9998", tables: skip!["tables"]!.replace(`"z"`, `"zz"`) }, 98)
+    assert.deepStrictEqual(shapes.find(keyless.oid)!.columns.map((c) => c.name), ["a", "b", "zz"])
+    assert.deepStrictEqual(shapes.logged(shapes.find(keyless.oid)!)!.shape.columns.map((c) => c.name), ["a", "b"], "nor what came after that")
     const later = upTo("refresh")
     assert.deepStrictEqual(later.logged(later.named("public", "keyless")!)!.shape.columns.map((c) => c.name), ["a", "b", "z"])
   })
