@@ -13,7 +13,7 @@ const functionHead = (signature: string, returns: string) =>
   `CREATE FUNCTION pgstream.${signature} RETURNS ${returns}
    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp`
 
-/** FOR KEY SHARE: whoever ends the endpoint in another transaction waits for our commit, and then sees our row. */
+/** FOR KEY SHARE: nobody ends the endpoint or gives it another URL before our commit, and then sees our row. */
 const endpointFor = `${functionHead("endpoint_for(wanted text, like_endpoint uuid)", "uuid")} AS $$
 DECLARE
   found_id uuid;
@@ -44,7 +44,11 @@ BEGIN
   RETURN NEW;
 END $$`
 
-/** The lock first, the counts in later statements: they then see what was committed while we waited. */
+/**
+ * The lock first, the counts in later statements: they then see what was committed while we waited. It never waits
+ * for a session that adds a row (`endpoint_for`), since that one may wait for a row of ours: an endpoint that is used
+ * just then stays as it is. If that session rolls back, an endpoint without rows is left: the service ends it.
+ */
 const settle = `${functionHead("settle_endpoint()", "trigger")} AS $$
 DECLARE
   own text;
@@ -52,14 +56,21 @@ DECLARE
   rows_all bigint;
   rows_own bigint;
   urls bigint;
+  alone boolean;
 BEGIN
-  SELECT e.url INTO own FROM pgstream.webhook_endpoints e WHERE e.id = OLD.endpoint_id FOR UPDATE;
+  IF TG_OP = 'UPDATE' THEN
+    PERFORM FROM pgstream.webhook_endpoints e WHERE e.id = OLD.endpoint_id FOR NO KEY UPDATE;
+  END IF;
+  PERFORM FROM pgstream.webhook_endpoints e WHERE e.id = OLD.endpoint_id FOR UPDATE SKIP LOCKED;
+  alone := FOUND;
+  IF NOT alone AND TG_OP = 'DELETE' THEN RETURN NULL; END IF;
+  SELECT e.url INTO own FROM pgstream.webhook_endpoints e WHERE e.id = OLD.endpoint_id;
   IF NOT FOUND THEN RETURN NULL; END IF;
   SELECT count(*), count(*) FILTER (WHERE s.url = own), count(DISTINCT s.url), min(s.url)
     INTO rows_all, rows_own, urls, other
     FROM pgstream.webhook_subscriptions s WHERE s.endpoint_id = OLD.endpoint_id;
   IF rows_all > 0 AND rows_own = rows_all THEN RETURN NULL; END IF;
-  IF rows_own = 0 AND urls = 1 THEN
+  IF alone AND rows_own = 0 AND urls = 1 THEN
     BEGIN
       UPDATE pgstream.webhook_endpoints e SET url = other WHERE e.id = OLD.endpoint_id;
       RETURN NULL;
@@ -75,7 +86,7 @@ BEGIN
       SET endpoint_id = pgstream.endpoint_for(other, OLD.endpoint_id)
       WHERE s.endpoint_id = OLD.endpoint_id AND s.url = other;
   END LOOP;
-  IF rows_own = 0 THEN
+  IF alone AND rows_own = 0 THEN
     DELETE FROM pgstream.endpoint_streams x WHERE x.endpoint_id = OLD.endpoint_id;
     DELETE FROM pgstream.webhook_endpoints e WHERE e.id = OLD.endpoint_id;
   END IF;

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { randomUUID } from "node:crypto"
 import * as EndpointsPg from "../../src/layers/postgres/EndpointsPg.ts"
+import { mend } from "../../src/layers/postgres/EndpointsPgMend.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 import * as StoreHints from "../../src/layers/postgres/StoreHints.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/SubscriptionStorePg.ts"
@@ -45,7 +46,7 @@ const endpoints = (refreshIntervalMs: number) => EndpointsPg.layerFor(stream).pi
 /** The interval is long: what the suite waits for comes by hints alone. */
 suite("postgres", Layer.mergeAll(endpoints(600_000), SubscriptionStorePg.layer, operator).pipe(Layer.provide(migratedStore(database.url))), 17)
 
-it.layer(endpoints(100).pipe(Layer.provide(migratedStore(plainDatabase.url))), { excludeTestServices: true })("Endpoints in Postgres", (it) => {
+it.layer(endpoints(100).pipe(Layer.provideMerge(migratedStore(plainDatabase.url))), { excludeTestServices: true })("Endpoints in Postgres", (it) => {
   const idOf = (url: string) => plainDatabase.psql(`SELECT id FROM pgstream.webhook_endpoints WHERE url = '${url}'`).trim()
 
   it.effect("finds what plain SQL changed at the interval; another stream's pause is not ours", () =>
@@ -60,6 +61,23 @@ it.layer(endpoints(100).pipe(Layer.provide(migratedStore(plainDatabase.url))), {
       yield* Effect.promise(() => eventually("the URL is the new one", () => known.get(id)?.url === "http://b/"))
       plainDatabase.psql(`DELETE FROM pgstream.webhook_subscriptions`)
       yield* Effect.promise(() => eventually("the endpoint went", () => known.get(id) === undefined))
+    }))
+
+  it.effect("ends an endpoint without rows, but not one that a session is giving a row", () =>
+    Effect.gen(function*() {
+      const known = yield* Endpoints
+      plainDatabase.psql(`INSERT INTO pgstream.webhook_endpoints (url) VALUES ('http://empty/')`)
+      yield* Effect.promise(() => eventually("it went", () => idOf("http://empty/") === ""))
+      const sql = yield* Sql.StoreSql
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* sql`INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('http://used/')`
+        yield* sql`DELETE FROM pgstream.webhook_subscriptions WHERE url = 'http://used/'`
+        yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
+        yield* sql`INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('http://used/')`
+        yield* mend(sql)
+      }))
+      const id = idOf("http://used/")
+      yield* Effect.promise(() => eventually("it is known", () => known.get(id) !== undefined))
     }))
 
   it.effect("gives a row whose endpoint is not there one", () =>

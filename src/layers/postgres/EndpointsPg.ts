@@ -14,6 +14,7 @@ import type { Endpoint, EndpointId, OrderMode } from "../../domain/Subscription.
 import { Endpoints, EndpointsError } from "../../services/Endpoints.ts"
 import { Listener } from "../../services/Listener.ts"
 import { NotifierSettings, StoreSettings } from "../../services/Settings.ts"
+import { mend } from "./EndpointsPgMend.ts"
 import { StoreSql } from "./Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -69,7 +70,7 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
 
     const refresh = Effect.gen(function*() {
       const name = yield* identified
-      yield* mendOrphans(sql).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
+      yield* mend(sql).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
       const rows = yield* select(name, undefined).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
       known.replaceAll(rows.map(endpointOf))
     })
@@ -112,27 +113,6 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
       )
     })
   })
-
-/**
- * A subscription whose endpoint is not there: somebody deleted it, or two REPEATABLE READ transactions ended it and
- * used it at once. It joins the endpoint of its URL, or gets back the one that it names.
- */
-const mendOrphans = Effect.fnUntraced(function*(sql: StoreSql["Service"]) {
-  const orphans = yield* sql`
-    SELECT 1 FROM pgstream.webhook_subscriptions s
-    WHERE NOT EXISTS (SELECT FROM pgstream.webhook_endpoints e WHERE e.id = s.endpoint_id) LIMIT 1`
-  if (orphans.length === 0) return
-  yield* sql`
-    INSERT INTO pgstream.webhook_endpoints (id, url)
-    SELECT DISTINCT ON (s.endpoint_id) s.endpoint_id, s.url FROM pgstream.webhook_subscriptions s
-    WHERE NOT EXISTS (SELECT FROM pgstream.webhook_endpoints e WHERE e.id = s.endpoint_id)
-    ORDER BY s.endpoint_id, s.created_at
-    ON CONFLICT DO NOTHING`
-  yield* sql`
-    UPDATE pgstream.webhook_subscriptions s SET endpoint_id = e.id
-    FROM pgstream.webhook_endpoints e
-    WHERE e.url = s.url AND NOT EXISTS (SELECT FROM pgstream.webhook_endpoints o WHERE o.id = s.endpoint_id)`
-})
 
 export const layer: Layer.Layer<Endpoints, never, StoreSql | StoreSettings | NotifierSettings | Listener> = Layer.effect(
   Endpoints,

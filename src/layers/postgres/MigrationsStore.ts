@@ -31,15 +31,19 @@ const ensureSchema = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
 })
 
 /**
- * Brings the store to `latestVersion`, in one transaction. Idempotent: nothing is locked or written when it is there
- * already. Also on a database with the four-column `webhook_subscriptions` of an older system (see `adoptSeedRows`).
+ * Brings the store to `latestVersion`, in one transaction; of two at once, one waits for the other (IF NOT EXISTS
+ * alone does not do that). Idempotent: nothing is locked or written when it is there already. Also on a database with
+ * the four-column `webhook_subscriptions` of an older system (see `adoptSeedRows`).
  */
 export const run = Effect.fn("MigrationsStore.run")(function*(sql: SqlClient.SqlClient) {
   if ((yield* currentVersion(sql)) >= latestVersion) return
-  yield* ensureSchema(sql)
-  yield* Migrator.make({})({ loader: Migrator.fromRecord(storeMigrations), table }).pipe(
-    Effect.provideService(SqlClient.SqlClient, sql)
-  )
+  yield* sql.withTransaction(Effect.gen(function*() {
+    yield* sql`SELECT pg_advisory_xact_lock(hashtext('pgstream'), hashtext('migrations_store'))`
+    yield* ensureSchema(sql)
+    yield* Migrator.make({})({ loader: Migrator.fromRecord(storeMigrations), table }).pipe(
+      Effect.provideService(SqlClient.SqlClient, sql)
+    )
+  }))
 })
 
 export interface AdoptedEndpoint {

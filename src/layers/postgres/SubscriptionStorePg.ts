@@ -40,8 +40,13 @@ const timedOut = new SqlError({
   reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${TIMEOUT}`, operation: "execute" })
 })
 
+/** Another session did the opposite in the same moment: the statement is whole, and may be sent again. */
+const collided = (error: SqlError): boolean =>
+  error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError"
+
 const operation = <A>(name: SubscriptionStoreError["operation"], work: Effect.Effect<A, SqlError>) =>
   work.pipe(
+    Effect.retry({ times: 3, while: collided }),
     Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
     Effect.mapError((error) =>
       new SubscriptionStoreError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })
