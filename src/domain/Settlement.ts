@@ -30,6 +30,7 @@ class Sum {
   versions: Map<string, SchemaVersion> | undefined
   entries: Array<SchemaLogEntry> = []
   newIds: Array<{ readonly id: string; readonly oid: number }> = []
+  recent: ShapesDelta["recent"]
 
   define(delta: DefinitionsDelta): void {
     const definitions = (this.definitions ??= new Map())
@@ -44,6 +45,7 @@ class Sum {
     for (const [schema, version] of delta.versions) versions.set(schema, version)
     this.entries.push(...delta.entries)
     this.newIds.push(...delta.newIds)
+    this.recent = delta.recent ?? this.recent
   }
 
   merge(later: Sum): void {
@@ -58,7 +60,8 @@ class Sum {
         tables: later.tables,
         versions: later.versions ?? new Map(),
         entries: later.entries,
-        newIds: later.newIds
+        newIds: later.newIds,
+        ...(later.recent === undefined ? {} : { recent: later.recent })
       })
     }
   }
@@ -79,7 +82,8 @@ class Sum {
         tables: this.tables ?? new Map(),
         versions: this.versions ?? new Map(),
         entries: this.entries,
-        newIds: this.newIds
+        newIds: this.newIds,
+        ...(this.recent === undefined ? {} : { recent: this.recent })
       }
     }
   }
