@@ -27,6 +27,8 @@ const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<T
       )
       const locked = report.failed.filter((table) => table.reason === "locked")
       if (locked.length === 0) return report.failed
+      if (!told) options.progress(`Waiting for tables that are in use: ${listed(locked)}`)
+      told = true
       if ((yield* Clock.currentTimeMillis) >= deadline) {
         return yield* failure(
           "TablesLocked", 1,
@@ -34,8 +36,6 @@ const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<T
           "End the sessions that hold them (SELECT * FROM pg_locks WHERE relation = 'schema.table'::regclass), or wait longer:   pgstream init --wait 30m"
         )
       }
-      if (!told) options.progress(`Waiting for tables that are in use: ${listed(locked)}`)
-      told = true
       yield* Effect.sleep(PAUSE_MS)
     }
   })
