@@ -3,10 +3,18 @@
  * things, several sessions, isolation levels, restarts, and both plugins side by side.
  */
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
 import { assert, describe, inject, it } from "vitest"
 import type { Item } from "../../src/domain/Chunk.ts"
+import * as Ddl from "../../src/domain/Ddl.ts"
 import type { SchemaLogEntry, ShapesDelta, ShapesSnapshot, TableShape } from "../../src/domain/TableShape.ts"
+import * as Xid from "../../src/domain/Xid.ts"
+import * as Tracker from "../../src/layers/postgres/DdlTracker.ts"
+import * as Sql from "../../src/layers/postgres/Sql.ts"
 import type { Plugin } from "../../src/services/ChangeSource.ts"
+import { DdlTracker } from "../../src/services/DdlTracker.ts"
 import { testDatabase, type TestDatabase } from "../support/database.ts"
 import * as Golden from "../support/golden.ts"
 
@@ -181,5 +189,60 @@ describe("schema events on a real stream", () => {
     const tables = (JSON.parse(entries.at(-1)!.json) as { tables: ReadonlyArray<{ readonly columns: ReadonlyArray<unknown> }> }).tables
     assert.strictEqual(tables.length, 32)
     assert.isTrue(tables.every((t) => t.columns.length === 2))
+  })
+
+  it("takes from a look what the triggers did not see, and nothing else", async () => {
+    const database = await setUp("look")
+    const look = () =>
+      Effect.runPromise(Effect.gen(function*() {
+        return yield* (yield* DdlTracker).look()
+      }).pipe(Effect.provide(Layer.provide(Tracker.layer, Layer.effect(Sql.SourceSql, Sql.make(Redacted.make(database.url), "look", 1))))))
+    const said = async (plugin: Plugin) => (await deliver(await itemsOf(database, plugin))).sent.map(short)
+    await look()
+    database.psql(`
+      CREATE TABLE t(id int PRIMARY KEY, v varchar(5) UNIQUE); CREATE TABLE p(id int) PARTITION BY RANGE (id);
+      CREATE TABLE p1 PARTITION OF p DEFAULT; ALTER TABLE p DETACH PARTITION p1; CREATE TABLE c AS SELECT 1 AS a;
+      CREATE TYPE k AS ENUM ('x'); ALTER TABLE t ADD k k, ADD ks k[]; ALTER TYPE k RENAME TO kk; CREATE INDEX ON t(k); DROP TABLE p;
+      CREATE SCHEMA s CREATE TABLE x(id int PRIMARY KEY); ALTER SCHEMA s RENAME TO ss; COMMENT ON COLUMN t.v IS 'x';`)
+    const before = await said("pgoutput")
+    await look()
+    assert.deepStrictEqual(await said("pgoutput"), before)
+    database.psql(`
+      ALTER EVENT TRIGGER pgstream_ddl DISABLE;
+      ALTER TABLE t ALTER v TYPE text, DROP k, ADD w int; INSERT INTO t(id, v, w) VALUES (1, 'longer', 5);
+      CREATE TABLE unseen(id int PRIMARY KEY); INSERT INTO unseen VALUES (1);
+      ALTER EVENT TRIGGER pgstream_ddl ENABLE ALWAYS;`)
+    await look()
+    database.psql("INSERT INTO t(id, w) VALUES (2, 6); INSERT INTO unseen VALUES (2)")
+    for (const plugin of plugins()) {
+      assert.deepStrictEqual((await said(plugin)).slice(before.length), [
+        "public.t I id:integer#1 v:text#2 ks:kk[]#4 w:integer#-",
+        "public.unseen I id:integer#- none",
+        `schema_log public ${before.filter((line) => line.startsWith("schema_log public")).length + 1}`,
+        "public.t I id:integer#1 v:text#2 ks:kk[]#4 w:integer#5",
+        "public.unseen I id:integer#1"
+      ], plugin)
+    }
+  })
+
+  it("gives tables from before the slot their ids with the first entry of their schema, as golden does", async () => {
+    const database = testDatabase("stream_before")
+    database.psql("CREATE TABLE old(id int PRIMARY KEY); CREATE TABLE older(v text); CREATE SCHEMA s CREATE TABLE x(id int PRIMARY KEY)")
+    await Effect.runPromise(Golden.prepare(database.url, plugins().map((plugin) => ({ plugin, name: slotOf(database, plugin) }))))
+    const shapes = database.psql(`
+      SELECT pgstream.shape_now(c.oid) FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace IN ('public'::regnamespace, 's'::regnamespace)`)
+    const tables = shapes.trim().split("\n").map((json) => Result.getOrThrow(Ddl.parseShape(JSON.parse(json))))
+    assert.strictEqual(tables.length, 3)
+    database.psql(`
+      INSERT INTO old VALUES (1); INSERT INTO s.x VALUES (1);
+      CREATE TABLE fresh(id int PRIMARY KEY); INSERT INTO old VALUES (2); INSERT INTO s.x VALUES (2);`)
+    for (const plugin of plugins()) {
+      const { deltas, sent } = await deliver(await itemsOf(database, plugin), { tables, versions: [] })
+      assert.deepStrictEqual(sent.map(short), [
+        "public.old I id:integer#- none", "s.x I id:integer#- none", "schema_log public 1", "public.old I id:integer#1", "s.x I id:integer#- none"
+      ])
+      assert.strictEqual(deltas[0]!.newIds.length, 3)
+      assert.isTrue(deltas[0]!.newIds.every(({ id }) => Xid.is(id)))
+    }
   })
 })

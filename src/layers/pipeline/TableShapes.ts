@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type { Change, Relation } from "../../domain/Change.ts"
-import type { Chunk, Commit, Item, Undecodable } from "../../domain/Chunk.ts"
+import type { Chunk, Commit, Item } from "../../domain/Chunk.ts"
 import * as Ddl from "../../domain/Ddl.ts"
 import { SchemaChange } from "../../domain/SchemaEntryChange.ts"
 import { type SchemaEvent, Shapes } from "../../domain/Shapes.ts"
@@ -76,7 +76,11 @@ class Stage {
       } else if (item._tag === "Commit" && this.#dirty) {
         const events = this.#commit(item)
         if (events.length > 0) emit(events, i)
-      } else if (item._tag === "Undecodable") this.#note(item)
+      } else if (item._tag === "Undecodable" && item.table === "pgstream.ddl") {
+        this.problems.push(`A row of pgstream.ddl could not be decoded: ${item.reason}.`)
+        emit([], i)
+        continue
+      }
       out?.push(item)
     }
     return out === undefined ? chunk : { items: out, bytes }
@@ -159,11 +163,6 @@ class Stage {
     const { delta, events } = this.#shapes.commit()
     commit.shapes = delta
     return events
-  }
-
-  #note(item: Undecodable): void {
-    if (item.table !== "pgstream.ddl") return
-    this.problems.push(`A row of pgstream.ddl could not be decoded: ${item.reason}.`)
   }
 }
 

@@ -106,10 +106,12 @@ describe("TableShapes", () => {
       const out = yield* shapes.advance(chunk(
         ddl(rowsOf("repeatable read")[0]!, 1, 0),
         ddl({ ...rowsOf("keyless table")[0]!, tables: "{" }, 1, 1),
+        { _tag: "Undecodable", transaction: transaction(1), ordinal: 2, lsn: 1, reason: "larger than 10 bytes", table: "pgstream.ddl" },
+        { _tag: "Undecodable", transaction: transaction(1), ordinal: 3, lsn: 1, reason: "larger than 10 bytes", table: "public.t" },
         commit(1)
       ))
       assert.deepStrictEqual(asked, [[oidOf("repeatable read")]])
-      assert.strictEqual(out.items.length, 3)
+      assert.deepStrictEqual(out.items.map((item) => item._tag), ["Change", "Change", "Undecodable", "Commit"])
     }).pipe(Effect.provide(Layer.provide(shapesLayer, tracker)))
   })
 
