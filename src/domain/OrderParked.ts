@@ -22,7 +22,7 @@ const bump = (counts: Map<number, number>, of: number, by: 1 | -1): number => {
 }
 
 export class ParkedKeys {
-  /** Distinct keys, counted at their roots: what `maxParkedKeys` bounds. */
+  /** Distinct keys that are kept: what `maxParkedKeys` bounds. A partition's key counts twice, since its parent has it too. */
   size = 0
   private readonly rules: Rules
   private readonly zones = new Map<number, Zone>()
@@ -72,12 +72,12 @@ export class ParkedKeys {
     const count = this.rules.keyChangeParksBoth ? keys.length : Math.min(keys.length, 1)
     for (let i = 0; i < count; i++) {
       const key = keys[i]!
-      this.change(key.root, key, by, true)
-      if (key.root !== key.leaf) this.change(key.leaf, key, by, false)
+      this.change(key.leaf, key, by)
+      if (key.root !== key.leaf) this.change(key.root, key, by)
     }
   }
 
-  private change(id: number, key: Key, by: 1 | -1, counted: boolean): void {
+  private change(id: number, key: Key, by: 1 | -1): void {
     let zone = this.zones.get(id)
     if (zone === undefined) {
       if (by < 0) return
@@ -87,11 +87,11 @@ export class ParkedKeys {
     zone.total += by
     if (key.value === WHOLE) {
       zone.barriers += by
-      if (counted) this.size += by
+      this.size += by
     } else {
       bump(zone.definitions, key.definition, by)
       const left = bump(zone.values, key.value, by)
-      if (counted && (by > 0 ? left === 1 : left === 0)) this.size += by
+      if (by > 0 ? left === 1 : left === 0) this.size += by
     }
     if (zone.total <= 0) this.zones.delete(id)
   }

@@ -24,8 +24,11 @@ export const verdict = (result: AttemptResult): Verdict => {
 export const describe = (result: AttemptResult): string =>
   result._tag === "NoAnswer" ? result.reason : `HTTP ${result.status}`
 
+/** A receiver may ask for a pause of a day at most. */
+const MAX_RETRY_AFTER_MS = 86_400_000
+
 const retryAfterOf = (result: AttemptResult): number =>
-  result._tag === "Refused" ? result.retryAfterMs ?? 0 : 0
+  result._tag === "Refused" ? Math.min(result.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) : 0
 
 /** Between half of it and all of it. `random`: 0 … 1. */
 const jittered = (ms: number, random: number): number => Math.ceil(ms * (0.5 + random / 2))

@@ -80,8 +80,8 @@ export class Dispatcher {
     this.items = []
     const ticket = this.ticket
     for (const lanes of this.directory.withFuture) {
-      lanes.reach(this.core.reached)
-      if (lanes.future.size === 0) this.directory.withFuture.delete(lanes)
+      lanes.table.reach(this.core.reached)
+      if (lanes.table.future.size === 0) this.directory.withFuture.delete(lanes)
     }
     if (!this.core.rules.countsAtCommit) this.markCounts(ticket)
     this.core.settle(ticket)
@@ -145,7 +145,13 @@ export class Dispatcher {
   }
 
   private dispatch(change: Change, selections: ReadonlyArray<Selection>, all: ReadonlyArray<EndpointLanes>): void {
-    const event = this.factsOf(change, all.length)
+    let event: EventFacts
+    try {
+      event = this.factsOf(change, all.length)
+    } catch (error) {
+      // Its message could hold a value of the row; a defect here would come again after each restart.
+      return this.dispatchDead(change, selections, all, `the payload cannot be written: ${error instanceof Error ? error.name : "error"}`)
+    }
     const keys: { [mode in OrderMode]?: ReadonlyArray<Key> } = {}
     for (let i = 0; i < all.length; i++) {
       const lanes = all[i]!
@@ -191,9 +197,9 @@ export class Dispatcher {
 
   /** Parked before the start: it has its number, and the table has the event. */
   private wasParked(lanes: EndpointLanes, event: EventFacts): boolean {
-    if (lanes.future.size === 0) return false
-    lanes.reach(event)
-    return this.core.rules.skipParked && lanes.future.skips(event.id)
+    if (lanes.table.future.size === 0) return false
+    lanes.table.reach(event)
+    return this.core.rules.skipParked && lanes.table.future.skips(event.id)
   }
 
   private undecodable(item: Undecodable): EndpointId | undefined {
@@ -214,16 +220,30 @@ export class Dispatcher {
       table: item.table ?? "",
       kind: ""
     }
-    for (const [id, rows] of selectedBy) {
-      const lanes = this.directory.lanes.get(id)!
-      this.number(lanes)
-      if (this.wasParked(lanes, event)) continue
-      const entry = new Entry(id, lanes.epoch, event, [], lanes.count, rows, this.ticket, false)
-      entry.lastError = item.reason
-      this.ticket.open++
-      lanes.recordDead(entry)
-    }
+    for (const [id, rows] of selectedBy) this.recordDead(this.directory.lanes.get(id)!, event, rows, item.reason)
     return undefined
+  }
+
+  private dispatchDead(change: Change, selections: ReadonlyArray<Selection>, all: ReadonlyArray<EndpointLanes>, reason: string): void {
+    const event: EventFacts = {
+      id: EventId.of(change),
+      body: NOTHING,
+      shared: undefined,
+      commitLsn: change.transaction.commitLsn,
+      ordinal: placeOf(change),
+      table: this.tableOf(change),
+      kind: change.kind
+    }
+    all.forEach((lanes, i) => this.recordDead(lanes, event, selections[i]!.selectedBy, reason))
+  }
+
+  private recordDead(lanes: EndpointLanes, event: EventFacts, selectedBy: ReadonlyArray<string>, reason: string): void {
+    this.number(lanes)
+    if (this.wasParked(lanes, event)) return
+    const entry = new Entry(lanes.id, lanes.epoch, event, [], lanes.count, selectedBy, this.ticket, false)
+    entry.lastError = reason
+    this.ticket.open++
+    lanes.recordDead(entry)
   }
 
   private commit(commit: Commit): void {

@@ -46,7 +46,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
       if (!lanes.mayFeed) break
       const from = core.now()
       outcome = yield* scans.withPermits(1)(Effect.suspend(() => {
-        round.beginScan(lanes.pending)
+        round.beginScan(lanes.table.pending)
         return Effect.map(
           store.scan(core.stream, lanes.id, round.cursor, PAGE_ROWS, PAGE_BYTES),
           (page) => takePage(core, lanes, round, page, force)
@@ -84,8 +84,8 @@ const takePage = (
     if (rules.feedBelowBuffer && !round.isBelowBuffer(row)) return "cut"
     if (rules.feedBelowStream && compare(row, core.reached) > 0) return "stop"
     round.cursor = row
-    if (lanes.known.has(row.id)) {
-      if (lanes.isProbe(row.id)) round.probes.add(row.keys)
+    if (lanes.table.known.has(row.id)) {
+      if (lanes.table.isProbe(row.id)) round.probes.add(row.keys)
       else if (!rules.rememberDecided) lanes.load(fromRow(row, lanes.epoch))
       continue
     }
@@ -106,15 +106,15 @@ const takePage = (
 
 /** The write buffer has something that no row which was passed over holds up: another round has to see it. */
 const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {
-  for (const entry of lanes.pending) if (!round.blocks(entry)) return true
-  return lanes.pending.size === 0
+  for (const entry of lanes.table.pending) if (!round.blocks(entry)) return true
+  return lanes.table.pending.size === 0
 }
 
 const finish = (core: Core, lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
   if (round.nextDueMs < Infinity) lanes.request(round.nextDueMs)
-  if (outcome === "cut") lanes.roundWasCut()
+  if (outcome === "cut") lanes.table.roundWasCut()
   if (outcome !== "end") return
-  const clean = round.clean && lanes.pending.size === 0
-  if (!clean && hasFree(lanes, round)) lanes.roundWasCut()
-  if (clean || !core.rules.backToLiveWhenHeld) lanes.tableIsRead(round, clean)
+  const clean = round.clean && lanes.table.pending.size === 0
+  if (!clean && hasFree(lanes, round)) lanes.table.roundWasCut()
+  if (clean || !core.rules.backToLiveWhenHeld) lanes.table.isRead(round, clean)
 }

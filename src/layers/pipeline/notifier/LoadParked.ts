@@ -30,16 +30,16 @@ export const loadParked = Effect.fnUntraced(function*(
     for (const row of page) {
       const lanes = yield* directory.open(row.endpointId)
       if (row.commitLsn >= from) {
-        lanes.future.add(row)
+        lanes.table.future.add(row)
         directory.withFuture.add(lanes)
         // Too many to remember: the table itself keeps what is written twice as it was.
-        if (lanes.future.size > core.settings.maxParkedKeys) {
-          lanes.future.forget()
-          lanes.parkEverything()
+        if (lanes.table.future.size > core.settings.maxParkedKeys) {
+          lanes.table.future.forget()
+          lanes.table.parkEverything()
         }
-      } else if (row.state === "waiting") lanes.addStored(row.keys)
+      } else if (row.state === "waiting") lanes.table.addStored(row.keys)
     }
     after = { endpointId: last.endpointId, cursor: { commitLsn: last.commitLsn, ordinal: last.ordinal } }
   }
-  for (const lanes of directory.lanes.values()) if (lanes.unloaded > 0) lanes.request(core.now())
+  for (const lanes of directory.lanes.values()) if (lanes.table.unloaded > 0) lanes.request(core.now())
 })
