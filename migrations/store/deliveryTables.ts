@@ -61,7 +61,7 @@ export const deliveryTables: ReadonlyArray<string> = [
      keys        text        NOT NULL,
      body        bytea       NOT NULL,
      parked_at   timestamptz NOT NULL DEFAULT now(),
-     PRIMARY KEY (stream, endpoint_id, event_id)) WITH (fillfactor = 90)`,
+     PRIMARY KEY (event_id, endpoint_id, stream)) WITH (fillfactor = 90)`,
   `ALTER TABLE pgstream.webhook_deliveries ALTER COLUMN body SET STORAGE EXTERNAL`,
   `CREATE INDEX webhook_deliveries_order ON pgstream.webhook_deliveries (stream, endpoint_id, commit_lsn, ordinal)`,
   `CREATE INDEX webhook_deliveries_waiting ON pgstream.webhook_deliveries (stream, endpoint_id, commit_lsn, ordinal)

@@ -38,6 +38,28 @@ it.layer(CheckpointPg.layer.pipe(Layer.provideMerge(store)), { excludeTestServic
       assert.deepStrictEqual(statements.map((row) => [row.label, Number(row.n)]), [["checkpoint", 2], ["endpoint_streams", 2]])
     }))
 
+  it.effect("counts that are saved again need no new index entry (HOT)", () =>
+    Effect.gen(function*() {
+      const checkpoint = yield* Checkpoint
+      const sql = yield* StoreSql
+      const stream = { systemIdentifier: "1", slotName: "hot" }
+      const ids = Array.from({ length: 500 }, () => randomUUID())
+      const save = (position: number) => checkpoint.save(stream, {
+        position, counts: new Map(ids.map((id) => [id, { count: position, epoch: "0123456789abcdef" }])), upserted: [], removed: [],
+        shapes: { tables: new Map(), versions: new Map(), entries: [], newIds: [] }
+      })
+      yield* save(1)
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* save(2)
+        const rows = yield* sql<{ readonly relname: string; readonly updated: bigint; readonly hot: bigint }>`
+          SELECT relname::text, n_tup_upd AS updated, n_tup_hot_upd AS hot FROM pg_stat_xact_user_tables
+          WHERE relname IN ('checkpoint', 'endpoint_streams') ORDER BY relname`
+        assert.deepStrictEqual(rows, [
+          { relname: "checkpoint", updated: 1n, hot: 1n }, { relname: "endpoint_streams", updated: 500n, hot: 500n }
+        ])
+      }))
+    }))
+
   it.effect("keeps what is paused, over saves and resets", () =>
     Effect.gen(function*() {
       const checkpoint = yield* Checkpoint

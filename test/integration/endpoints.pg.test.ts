@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { randomUUID } from "node:crypto"
@@ -10,8 +11,10 @@ import * as StoreHints from "../../src/layers/postgres/StoreHints.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/SubscriptionStorePg.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
 import { NotifierSettings, notifierDefaults, StoreSettings } from "../../src/services/Settings.ts"
+import { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
 import { Operator, suite } from "../suites/EndpointsSuite.ts"
 import { eventually, testDatabase } from "../support/database.ts"
+import { startServer } from "../support/PostgresServer.ts"
 import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("endpoints")
@@ -102,3 +105,27 @@ it.live("looks soon when the stream says that rows changed", () =>
     known.refreshSoon?.()
     yield* Effect.promise(() => eventually("the endpoint is known", () => known.get(id) !== undefined))
   }).pipe(Effect.provide(endpoints(600_000).pipe(Layer.provide(migratedStore(soonDatabase.url))))))
+
+it.live("a fetch waits while the server is away; changes are heard again when it is back", () =>
+  Effect.promise(async () => {
+    const server = await startServer()
+    try {
+      await Effect.runPromise(Effect.gen(function*() {
+        const known = yield* Endpoints
+        const row = yield* (yield* SubscriptionStore).subscribe({ url: "http://a/", schema: "", table: "" }, [])
+        yield* Effect.promise(() => server.crash())
+        const fetching = yield* Effect.forkChild(known.fetch(row.endpointId))
+        yield* Effect.promise(() => server.start())
+        assert.strictEqual((yield* Fiber.join(fetching))?.url, "http://a/")
+        const { edit } = yield* Operator
+        yield* Effect.promise(() => eventually("the pause is known", async () => {
+          await Effect.runPromise(edit(row.endpointId, { paused: true }))
+          return known.get(row.endpointId)?.paused === true
+        }))
+      }).pipe(Effect.provide(Layer.mergeAll(endpoints(600_000), SubscriptionStorePg.layer, operator).pipe(
+        Layer.provide(migratedStore(server.url()))
+      ))))
+    } finally {
+      await server.stop()
+    }
+  }))

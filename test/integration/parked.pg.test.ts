@@ -44,6 +44,24 @@ it.layer(ParkedDeliveriesPg.layer.pipe(Layer.provideMerge(store)), { excludeTest
       assert.notInclude(text, "Sort")
     }))
 
+  it.effect("updates and removes find each row by its key, whatever the statistics say", () =>
+    Effect.gen(function*() {
+      const deliveries = yield* ParkedDeliveries
+      const sql = yield* StoreSql
+      yield* sql`DELETE FROM pgstream.webhook_deliveries`
+      yield* sql`VACUUM ANALYZE pgstream.webhook_deliveries`
+      const rows = Array.from({ length: 2000 }, (_, n) => parked(n))
+      yield* deliveries.write(stream, rows)
+      const reads = sql<{ readonly n: bigint }>`
+        SELECT sum(idx_tup_fetch)::bigint AS n FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'`
+      const counted = yield* sql.withTransaction(Effect.gen(function*() {
+        yield* deliveries.update(stream, rows)
+        yield* deliveries.remove(stream, rows[0]!.endpointId, rows.map((row) => row.id))
+        return yield* reads
+      }))
+      assert.isAtMost(Number(counted[0]?.n), 3 * rows.length)
+    }))
+
   it.effect("an error holds no value of the row", () =>
     Effect.gen(function*() {
       const deliveries = yield* ParkedDeliveries

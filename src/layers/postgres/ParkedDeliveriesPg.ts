@@ -65,6 +65,13 @@ const insert = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
         table_name, kind, selected_by, keys, body)
     ON CONFLICT (stream, endpoint_id, event_id) DO NOTHING`
 
+/**
+ * The stream's condition in a form that no index serves: the primary key begins with the event, the other indexes
+ * with the stream. A table that fills and empties has statistics that say nothing, and with `stream =` the planner
+ * then walks all that an endpoint has parked, for each row (measured: 2.6 ms instead of 20 µs).
+ */
+const onlyByKey = (sql: SqlClient.SqlClient, stream: string) => sql`d.stream || '' = ${stream}`
+
 const change = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
   sql`UPDATE pgstream.webhook_deliveries d
     SET attempts = u.attempts, retries = u.retries, due_at = to_timestamp(u.due_ms / 1000.0), state = u.state,
@@ -78,7 +85,7 @@ const change = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
       ${column(rows, (r) => r.state)}::text[],
       ${column(rows, errorText)}::text[])
       AS u(endpoint_id, event_id, attempts, retries, due_ms, state, last_error)
-    WHERE d.stream = ${stream} AND d.endpoint_id = u.endpoint_id AND d.event_id = u.event_id`
+    WHERE ${onlyByKey(sql, stream)} AND d.endpoint_id = u.endpoint_id AND d.event_id = u.event_id`
 
 /** Below every place. */
 const START: ParkedCursor = { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER }
@@ -132,8 +139,9 @@ export const make = Effect.gen(function*() {
       ),
     remove: (stream, endpoint, ids) =>
       ids.length === 0 ? Effect.void : Effect.asVoid(operation("remove", sql`
-        DELETE FROM pgstream.webhook_deliveries
-        WHERE stream = ${StreamId.format(stream)} AND endpoint_id = ${endpoint}::uuid AND event_id = ANY (${ids}::text[])`)),
+        DELETE FROM pgstream.webhook_deliveries d
+        WHERE ${onlyByKey(sql, StreamId.format(stream))} AND d.endpoint_id = ${endpoint}::uuid
+          AND d.event_id = ANY (${ids}::text[])`)),
     update: (stream, batch) => {
       const lastOfEach = [...new Map(batch.map((row) => [`${row.endpointId} ${row.id}`, row])).values()]
       return eachPart("update", split(lastOfEach), (rows) => change(sql, StreamId.format(stream), rows))
