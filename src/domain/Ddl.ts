@@ -1,6 +1,7 @@
 /**
- * A row of `pgstream.ddl`: what one statement changed of the tables, written by the event triggers, by a look at the
- * catalog, or by `refresh_schema`. Read from the stream by column name; unknown columns and keys are passed over.
+ * A row of `pgstream.ddl`: what one statement changed of the tables, written by the event triggers, by a look
+ * at the catalog, or by `refresh_schema`. Read from the stream by column name; unknown columns and keys are
+ * passed over.
  *
  * Source of the form: the head of `migrations/source/0003_ddl.ts`.
  */
@@ -35,6 +36,14 @@ export interface DdlTable {
   readonly saysOwner: boolean
 }
 
+/** `kind`: `table` or `schema`; a schema's own `schema` is empty. */
+export interface Dropped {
+  readonly kind: string
+  readonly oid: number
+  readonly schema: string
+  readonly name: string
+}
+
 export interface DdlRow {
   /** Of two rows of statements about one table, the one with the higher id is the newer. */
   readonly id: number
@@ -55,7 +64,7 @@ export interface DdlRow {
   readonly schemas: ReadonlyArray<{ readonly oid: number; readonly name: string; readonly tag: string }>
   /** Renamed types: oid to the new name. */
   readonly types: ReadonlyMap<number, string>
-  readonly dropped: ReadonlyArray<{ readonly kind: string; readonly oid: number; readonly schema: string; readonly name: string }>
+  readonly dropped: ReadonlyArray<Dropped>
   readonly tables: ReadonlyArray<DdlTable>
   /** Ids of created tables. */
   readonly newIds: ReadonlyMap<number, string>
@@ -77,12 +86,15 @@ const object = (value: Json | undefined, what: string): { readonly [key: string]
     ? value as { readonly [key: string]: Json }
     : fail(`${what} is no object`)
 
-const array = (value: Json | undefined, what: string): ReadonlyArray<Json> =>
-  value === null || value === undefined ? [] : Array.isArray(value) ? value as ReadonlyArray<Json> : fail(`${what} is no array`)
+const array = (value: Json | undefined, what: string): ReadonlyArray<Json> => {
+  if (value === null || value === undefined) return []
+  return Array.isArray(value) ? value as ReadonlyArray<Json> : fail(`${what} is no array`)
+}
 
-const text = (value: Json | undefined, what: string): string => typeof value === "string" ? value : fail(`${what} is no text`)
+const text = (value: Json | undefined, what: string): string =>
+  typeof value === "string" ? value : fail(`${what} is no text`)
 
-const textOrNull: (value: Json | undefined) => string | null = (value) => typeof value === "string" ? value : null
+const textOrNull = (value: Json | undefined): string | null => typeof value === "string" ? value : null
 
 /** An oid, attnum or typmod, as a number or as text. */
 const integer = (value: Json | undefined, what: string): number => {
@@ -111,7 +123,8 @@ const column = (value: Json): ShapeColumn => {
 
 const index = (value: Json): ShapeIndex => {
   const i = array(value, "an index")
-  const key = text(i[5], "an index's columns").split(" ").filter((n) => n !== "").map((n) => integer(n, "an index's column"))
+  const key = text(i[5], "an index's columns").split(" ").filter((n) => n !== "")
+    .map((n) => integer(n, "an index's column"))
   return {
     primary: i[0] === true,
     replicaIdentity: i[1] === true,
@@ -121,7 +134,8 @@ const index = (value: Json): ShapeIndex => {
   }
 }
 
-const was = (value: Json | undefined): "d" | "n" | "i" | undefined => value === "d" || value === "n" || value === "i" ? value : undefined
+const was = (value: Json | undefined): "d" | "n" | "i" | undefined =>
+  value === "d" || value === "n" || value === "i" ? value : undefined
 
 /** `undefined`: a relation that is no table (a view, an index, …), which has no shape. */
 const table = (value: Json): DdlTable | undefined => {
@@ -152,7 +166,10 @@ const table = (value: Json): DdlTable | undefined => {
 
 /** Runs a reader that may fail anywhere inside; what it throws is only ever a `DdlError`. */
 const total = <A>(read: () => A): Result.Result<A, DdlError> =>
-  Result.try({ try: read, catch: (error) => error instanceof DdlError ? error : new DdlError({ what: "its JSON is malformed" }) })
+  Result.try({
+    try: read,
+    catch: (error) => error instanceof DdlError ? error : new DdlError({ what: "its JSON is malformed" })
+  })
 
 /** The JSON of `pgstream.shape(oid)`, parsed, without an id. Fails for what is no table. */
 export const parseShape = (json: unknown): Result.Result<TableShape, DdlError> =>
@@ -178,7 +195,11 @@ const values = (row: Row): ReadonlyMap<string, string> => {
   return found
 }
 
-const oidMap = <A>(value: Json | undefined, what: string, of: (v: Json) => A | undefined): ReadonlyMap<number, A> => {
+const oidMap = <A>(
+  value: Json | undefined,
+  what: string,
+  of: (v: Json) => A | undefined
+): ReadonlyMap<number, A> => {
   const found = new Map<number, A>()
   if (value === null || value === undefined) return found
   for (const [oid, v] of Object.entries(object(value, what))) {
@@ -210,12 +231,18 @@ export const parse = (change: Change): Result.Result<DdlRow, DdlError> =>
       skip: of.get("skip")?.startsWith("t") === true,
       schemas: array(json("schemas"), "schemas").map((value) => {
         const s = array(value, "a schema")
-        return { oid: s[0] === null ? 0 : integer(s[0], "a schema's oid"), name: text(s[1], "a schema's name"), tag: textOrNull(s[2]) ?? "" }
+        const oid = s[0] === null ? 0 : integer(s[0], "a schema's oid")
+        return { oid, name: text(s[1], "a schema's name"), tag: textOrNull(s[2]) ?? "" }
       }),
       types: oidMap(json("types"), "types", (v) => text(v, "a type's name")),
       dropped: array(json("dropped"), "dropped").map((value) => {
         const d = array(value, "a dropped object")
-        return { kind: text(d[0], "its kind"), oid: integer(d[1], "its oid"), schema: textOrNull(d[2]) ?? "", name: text(d[3], "its name") }
+        return {
+          kind: text(d[0], "its kind"),
+          oid: integer(d[1], "its oid"),
+          schema: textOrNull(d[2]) ?? "",
+          name: text(d[3], "its name")
+        }
       }),
       tables: array(json("tables"), "tables").map(table).filter((t) => t !== undefined),
       newIds: oidMap(json("new_ids"), "new_ids", (v) => text(v, "an id")),

@@ -1,9 +1,9 @@
 /**
- * What an entry of the schema log says of tables, in the forms of golden/SCHEMA.md: the JSON of `schema_log.schema`
- * and the ids that the injector puts on events.
+ * What an entry of the schema log says of tables, in the forms of golden/SCHEMA.md: the JSON of
+ * `schema_log.schema` and the ids that the injector puts on events.
  *
- * The JSON is jsonb's text form (a space after `:` and `,`, keys by length, then bytes). Defined order: tables by
- * name, columns by attnum, the primary key's columns in the key's order.
+ * The JSON is jsonb's text form (a space after `:` and `,`, keys by length, then bytes). Defined order: tables
+ * by name, columns by attnum, the primary key's columns in the key's order.
  */
 import type { EventMetadata } from "./Change.ts"
 import type { LoggedTable, ShapeColumn, TableShape } from "./TableShape.ts"
@@ -16,7 +16,8 @@ export const columnId = (tableId: string, attnum: number): string => `${tableId}
 const isUnique = (shape: TableShape, column: ShapeColumn): boolean =>
   shape.indexes.some((index) => index.plainUnique && index.key.length === 1 && index.key[0] === column.attnum)
 
-const primaryKey = (shape: TableShape): ReadonlyArray<number> => shape.indexes.find((index) => index.primary)?.key ?? []
+const primaryKey = (shape: TableShape): ReadonlyArray<number> =>
+  shape.indexes.find((index) => index.primary)?.key ?? []
 
 /**
  * Attnums of the columns that identify a row for the injector: the primary key in its order, else the first
@@ -35,8 +36,9 @@ const HOLE = "\u0000"
 const describe = (shape: TableShape): string => {
   const quote = JSON.stringify
   const columns = shape.columns.map((c) =>
-    `{"name": ${quote(c.name)}, "type": ${quote(c.type)}, "unique": ${isUnique(shape, c)}, "default": ${quote(c.default)}, ` +
-    `"metadata": ${quote(c.comment)}, "nullable": ${!c.notNull}, "generated": ${c.generated}, "pgstream_id": "${HOLE}-${c.attnum}"}`)
+    `{"name": ${quote(c.name)}, "type": ${quote(c.type)}, "unique": ${isUnique(shape, c)}, ` +
+    `"default": ${quote(c.default)}, "metadata": ${quote(c.comment)}, "nullable": ${!c.notNull}, ` +
+    `"generated": ${c.generated}, "pgstream_id": "${HOLE}-${c.attnum}"}`)
   const names = new Map(shape.columns.map((c) => [c.attnum, c.name]))
   const key = primaryKey(shape).map((attnum) => quote(names.get(attnum) ?? ""))
   return `{"oid": "${shape.oid}", "name": ${quote(shape.name)}, "columns": [${columns.join(", ")}], ` +
@@ -59,7 +61,8 @@ export const isListed = (shape: TableShape): boolean => shape.columns.length > 0
 export const saysTheSame = (a: TableShape, b: TableShape): boolean =>
   isListed(a) === isListed(b) && (!isListed(a) || (a.schema === b.schema && described(a) === described(b)))
 
-const byName = (a: TableShape, b: TableShape): number => a.name < b.name ? -1 : a.name > b.name ? 1 : a.oid - b.oid
+const byName = (a: TableShape, b: TableShape): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : a.oid - b.oid
 
 export const inOrder = (shapes: Iterable<TableShape>): ReadonlyArray<TableShape> => [...shapes].toSorted(byName)
 
@@ -67,7 +70,8 @@ export const inOrder = (shapes: Iterable<TableShape>): ReadonlyArray<TableShape>
 export const json = (shapes: ReadonlyArray<TableShape>): string => {
   const listed = shapes.filter(isListed)
   if (listed.length === 0) return `{"tables": null}`
-  return `{"tables": [${listed.map((shape) => described(shape).replaceAll(HOLE, shape.tableId ?? "")).join(", ")}]}`
+  const texts = listed.map((shape) => described(shape).replaceAll(HOLE, shape.tableId ?? ""))
+  return `{"tables": [${texts.join(", ")}]}`
 }
 
 export const droppedJson = `{"tables": null, "dropped": true}`
@@ -78,7 +82,7 @@ export const tablesOf = (entry: string): ReadonlyArray<number> =>
 
 /** `timestamp without time zone`, UTC, of a `timestamptz` as Postgres prints it under DateStyle ISO, to the µs. */
 export const createdAt = (timestamptz: string): string => {
-  const match = /^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d+)?([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?$/.exec(timestamptz)
+  const match = /^(\d+-\d\d-\d\d [\d:]{8})(\.\d+)?([+-])(\d\d)(?::?(\d\d))?(?::?(\d\d))?$/.exec(timestamptz)
   if (match === null) return timestamptz
   const [, seconds = "", fraction = "", sign, hours = "0", minutes = "0", rest = "0"] = match
   const offset = (Number(hours) * 3600 + Number(minutes) * 60 + Number(rest)) * (sign === "-" ? -1 : 1)

@@ -1,24 +1,25 @@
 /**
- * A schema event as a change of the stream: an insert on `pgstream.table_ids` or `pgstream.schema_log`, made from a
- * row of `pgstream.ddl` at that row's place.
+ * A schema event as a change of the stream: an insert on `pgstream.table_ids` or `pgstream.schema_log`, made
+ * from a row of `pgstream.ddl` at that row's place.
  */
-import { type Change, type Column, type EventMetadata, NULL, type Relation, type Row, type Transaction, ValueClass } from "./Change.ts"
+import type { Change, Column, EventMetadata, Relation, Row, Transaction } from "./Change.ts"
+import { NULL, ValueClass } from "./Change.ts"
 import type { Lsn } from "./Lsn.ts"
 import type { SchemaEvent } from "./Shapes.ts"
 
-const column = (name: string, typeOid: number, typeName: string, valueClass: ValueClass, key = false): Column =>
-  ({ name, typeOid, typmod: -1, typeName, valueClass, key })
+const column = (name: string, typeOid: number, typeName: string, valueClass: ValueClass): Column =>
+  ({ name, typeOid, typmod: -1, typeName, valueClass, key: name === "id" })
 
 const relation = (table: string, columns: ReadonlyArray<Column>): Relation =>
   ({ oid: 0, schema: "pgstream", table, replicaIdentity: "d", columns })
 
 /** The domain's oid differs from database to database: its name is all there is to know. */
-const xid = (name: string) => column(name, 0, "pgstream.xid", ValueClass.text, true)
+const id = column("id", 0, "pgstream.xid", ValueClass.text)
 
-export const tableIds: Relation = relation("table_ids", [xid("id"), column("oid", 20, "bigint", ValueClass.number)])
+export const tableIds: Relation = relation("table_ids", [id, column("oid", 20, "bigint", ValueClass.number)])
 
 export const schemaLog: Relation = relation("schema_log", [
-  xid("id"),
+  id,
   column("version", 20, "bigint", ValueClass.number),
   column("schema_name", 25, "text", ValueClass.text),
   column("schema", 3802, "jsonb", ValueClass.text),

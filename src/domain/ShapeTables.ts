@@ -4,7 +4,8 @@ import type { ShapeColumn, TableShape } from "./TableShape.ts"
 const key = (schema: string, name: string): string => `${schema}\u0000${name}`
 
 /** As Postgres quotes an identifier in a type's name. Reserved words are not told apart: a look mends those. */
-const quoted = (name: string): string => /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll(`"`, `""`)}"`
+const quoted = (name: string): string =>
+  /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll(`"`, `""`)}"`
 
 export class ShapeTables {
   readonly #byOid = new Map<number, TableShape>()
@@ -15,7 +16,10 @@ export class ShapeTables {
   readonly #onChange: (oid: number, before: TableShape | undefined) => void
 
   /** `onChange` is called after each change, with the shape that was there before. */
-  constructor(shapes: ReadonlyArray<TableShape>, onChange: (oid: number, before: TableShape | undefined) => void) {
+  constructor(
+    shapes: ReadonlyArray<TableShape>,
+    onChange: (oid: number, before: TableShape | undefined) => void
+  ) {
     for (const shape of shapes) this.#insert(shape)
     this.#onChange = onChange
   }
@@ -78,8 +82,8 @@ export class ShapeTables {
     if (old === undefined) return
     this.#formerNames.set(oid, (this.#formerNames.get(oid) ?? new Set()).add(old))
     for (const shape of tables) this.replace({ ...shape, schema: name })
-    this.#retype((column) =>
-      column.type.startsWith(`${quoted(old)}.`) ? `${quoted(name)}${column.type.slice(quoted(old).length)}` : undefined)
+    const from = `${quoted(old)}.`
+    this.#retype(({ type }) => type.startsWith(from) ? `${quoted(name)}.${type.slice(from.length)}` : undefined)
   }
 
   /** `types`: oid to the type's new text, without a typmod; arrays have their own. */
@@ -90,8 +94,8 @@ export class ShapeTables {
 
   #retype(typeOf: (column: ShapeColumn) => string | undefined): void {
     for (const shape of Array.from(this.#byOid.values())) {
-      if (!shape.columns.some((column) => (typeOf(column) ?? column.type) !== column.type)) continue
-      this.replace({ ...shape, columns: shape.columns.map((column) => ({ ...column, type: typeOf(column) ?? column.type })) })
+      const columns = shape.columns.map((column) => ({ ...column, type: typeOf(column) ?? column.type }))
+      if (columns.some((column, i) => column.type !== shape.columns[i]!.type)) this.replace({ ...shape, columns })
     }
   }
 

@@ -1,10 +1,10 @@
 /**
- * Shapes, versions and schema events, as a state machine over rows of `pgstream.ddl` (DESIGN.md "Schema log").
+ * Shapes, versions and schema events: a state machine over rows of `pgstream.ddl` (DESIGN.md "Schema log").
  * Deterministic: the same start and rows give the same events, ids and versions. No clock, no catalog.
  *
  * - `apply` takes a row at its place in the stream and returns the schema events that it stands for.
- * - `commit` ends a transaction: the events that wait for it (a schema of more than `MAX_TABLES_AT_ONCE` tables has
- *   one entry a transaction), and what changed, for the checkpoint.
+ * - `commit` ends a transaction: the events that wait for it (a schema of more than `MAX_TABLES_AT_ONCE` tables
+ *   has one entry a transaction), and what changed, for the checkpoint.
  */
 import * as Xid from "./Xid.ts"
 import type { DdlRow, DdlTable } from "./Ddl.ts"
@@ -12,8 +12,11 @@ import { sees } from "./Ddl.ts"
 import type { Transaction } from "./Change.ts"
 import type { Lsn } from "./Lsn.ts"
 import * as SchemaEntry from "./SchemaEntry.ts"
+import { entriesOf } from "./ShapesEntries.ts"
 import { ShapeTables } from "./ShapeTables.ts"
-import type { LoggedTable, RecentRow, SchemaLogEntry, SchemaVersion, ShapesDelta, ShapesSnapshot, TableShape } from "./TableShape.ts"
+import type {
+  LoggedTable, RecentRow, SchemaLogEntry, SchemaVersion, ShapesDelta, ShapesSnapshot, TableShape
+} from "./TableShape.ts"
 
 /** Above this many tables a schema gets one entry a transaction, at its commit. */
 export const MAX_TABLES_AT_ONCE = 100
@@ -32,9 +35,26 @@ export interface Place {
   nextSub: number
 }
 
-export type SchemaEvent =
-  | { readonly _tag: "TableId"; readonly place: Place; readonly sub: number; readonly id: string; readonly oid: number; readonly affects: ReadonlyArray<number> }
-  | { readonly _tag: "Entry"; readonly place: Place; readonly sub: number; readonly entry: SchemaLogEntry; readonly affects: ReadonlyArray<number> }
+interface AtPlace {
+  readonly place: Place
+  /** `k` of its id. */
+  readonly sub: number
+  /** Oids of the tables that the statement changed. */
+  readonly affects: ReadonlyArray<number>
+}
+
+export interface TableIdEvent extends AtPlace {
+  readonly _tag: "TableId"
+  readonly id: string
+  readonly oid: number
+}
+
+export interface EntryEvent extends AtPlace {
+  readonly _tag: "Entry"
+  readonly entry: SchemaLogEntry
+}
+
+export type SchemaEvent = TableIdEvent | EntryEvent
 
 interface Version {
   readonly version: number
@@ -75,7 +95,7 @@ export class Shapes {
     for (const row of from.recent ?? []) this.#recent.set(row.oid, row)
   }
 
-  /** Changes with everything that `find`, `named` or `logged` may answer: a cache of theirs holds while it is the same. */
+  /** Changes with all that `find`, `named` or `logged` may answer: what is kept of theirs holds while it is the same. */
   get epoch(): number {
     return this.#epoch
   }
@@ -98,7 +118,8 @@ export class Shapes {
     const version = this.#versions.get(shape.schema)
     if (version === undefined || !version.tables.has(shape.oid)) return undefined
     const then = version.outdated.get(shape.oid) ?? shape
-    return then.schema === shape.schema && then.name === shape.name ? { entryId: version.entryId, shape: then } : undefined
+    const sameName = then.schema === shape.schema && then.name === shape.name
+    return sameName ? { entryId: version.entryId, shape: then } : undefined
   }
 
   versionOf(schema: string): SchemaVersion | undefined {
@@ -139,8 +160,8 @@ export class Shapes {
     return { events, delta }
   }
 
-  /** What the row says that is newer than what the stream has said of the same table; from now on that is the newest. */
-  #sift(row: DdlRow): { readonly tables: ReadonlyArray<DdlTable>; readonly dropped: ReadonlyArray<{ readonly oid: number }> } {
+  /** What the row says that is newer than what the stream has said of the same table: now that is the newest. */
+  #sift(row: DdlRow): Pick<DdlRow, "tables" | "dropped"> {
     const { id, snapshot, xid } = row
     const isNewer = ({ oid }: { readonly oid: number }) => {
       const last = this.#recent.get(oid)
@@ -186,12 +207,18 @@ export class Shapes {
     return tables.filter((t) => !(t.shape?.parents.some((parent) => oids.has(parent)) ?? false))
   }
 
-  #events(row: DdlRow, place: Place, touched: ReadonlySet<string>, differ: ReadonlySet<string>): ReadonlyArray<SchemaEvent> {
-    const affects = [...row.tables, ...row.dropped.filter((d) => d.kind === "table")].map((t) => t.oid)
+  #events(
+    row: DdlRow,
+    place: Place,
+    touched: ReadonlySet<string>,
+    differ: ReadonlySet<string>
+  ): ReadonlyArray<SchemaEvent> {
+    const changed = [...row.tables, ...row.dropped.filter((d) => d.kind === "table")].map((t) => t.oid)
     const events: Array<SchemaEvent> = []
     for (const [schema, dropped] of entriesOf(row, touched, differ)) {
       if (SchemaEntry.isSystemSchema(schema)) continue
-      const due: Due = { schema, row, place, dropped, affects: new Set([...this.#due.get(schema)?.affects ?? [], ...affects]) }
+      const affects = new Set([...this.#due.get(schema)?.affects ?? [], ...changed])
+      const due: Due = { schema, row, place, dropped, affects }
       if (!dropped && this.#tables.countOf(schema) > MAX_TABLES_AT_ONCE) {
         this.#due.delete(schema)
         this.#due.set(schema, due)
@@ -211,10 +238,12 @@ export class Shapes {
     const shapes = dropped ? [] : SchemaEntry.inOrder(this.#tables.of(schema)).map((shape) => {
       if (shape.tableId !== undefined && shape.pendingId === undefined) return shape
       const { pendingId: _, ...rest } = shape
-      const announced: TableShape = { ...rest, tableId: shape.tableId ?? Xid.derive(row.entryId, `table ${shape.oid}`) }
+      const { oid } = shape
+      const tableId = shape.tableId ?? Xid.derive(row.entryId, `table ${oid}`)
+      const announced: TableShape = { ...rest, tableId }
       this.#tables.replace(announced)
-      this.#newIds.push({ id: announced.tableId!, oid: shape.oid })
-      events.push({ _tag: "TableId", place, sub: place.nextSub++, id: announced.tableId!, oid: shape.oid, affects: [shape.oid] })
+      this.#newIds.push({ id: tableId, oid })
+      events.push({ _tag: "TableId", place, sub: place.nextSub++, id: tableId, oid, affects: [oid] })
       return announced
     })
     const sub = place.nextSub++
@@ -247,9 +276,8 @@ export class Shapes {
   }
 
   #delta(): ShapesDelta | undefined {
-    const nothing = this.#changedTables.size === 0 && this.#changedVersions.size === 0 && this.#entries.length === 0 &&
-      this.#newIds.length === 0 && !this.#recentChanged
-    if (nothing) return undefined
+    const made = this.#changedTables.size + this.#changedVersions.size + this.#entries.length + this.#newIds.length
+    if (made === 0 && !this.#recentChanged) return undefined
     const versions = new Map<string, SchemaVersion>()
     for (const schema of this.#changedVersions) {
       const version = this.versionOf(schema)
@@ -270,44 +298,4 @@ export class Shapes {
     this.#recentChanged = false
     return delta
   }
-}
-
-/**
- * Schemas that get an entry, in order (of a DROP: by name); `true` = as dropped. What the system we replace logs, and beyond its one entry
- * a statement: every schema of a DROP, and other schemas of which the statement changed what an entry says.
- */
-const entriesOf = (row: DdlRow, touched: ReadonlySet<string>, differ: ReadonlySet<string>): ReadonlyMap<string, boolean> => {
-  const entries = new Map<string, boolean>()
-  const add = (schemas: Iterable<string>) => {
-    for (const schema of schemas) if (!entries.has(schema)) entries.set(schema, false)
-  }
-  const asked = (tag: string) => row.schemas.filter((s) => s.tag === tag).map((s) => s.name)
-  const goneSchemas = row.dropped.filter((d) => d.kind === "schema").map((d) => d.name).toSorted()
-  const goneTables = row.dropped.filter((d) => d.kind === "table").map((d) => d.schema).toSorted()
-  if (row.snapshot !== undefined) {
-    for (const schema of goneSchemas) entries.set(schema, true)
-    add([...asked("CREATE SCHEMA"), ...differ])
-    return entries
-  }
-  if (row.skip) return entries
-  switch (row.tag) {
-    case "CREATE TABLE":
-    case "ALTER TABLE":
-      add([...touched, ...differ])
-      break
-    case "CREATE SCHEMA":
-      add([...asked("CREATE SCHEMA"), ...differ])
-      break
-    case "DROP TABLE":
-      add([...goneTables, ...[...differ].toSorted()])
-      break
-    case "DROP SCHEMA":
-      for (const schema of goneSchemas) entries.set(schema, true)
-      add([...differ].toSorted())
-      break
-    case "REFRESH":
-      add(asked("REFRESH"))
-      break
-  }
-  return entries
 }

@@ -1,7 +1,7 @@
 /**
- * A shape beside what the plugin says of the same table. They differ when a row of `pgstream.ddl` is missing or was
- * read too early (event triggers off, a trigger that raised, another isolation level): then the plugin is right, and
- * a look at the catalog has to tell the rest.
+ * A shape beside what the plugin says of the same table. They differ when a row of `pgstream.ddl` is missing or
+ * was read too early (event triggers off, a trigger that raised, another isolation level): then the plugin is
+ * right, and a look at the catalog has to tell the rest.
  */
 import type { Column, Relation } from "./Change.ts"
 import type { ShapeColumn, ShapeIndex, TableShape } from "./TableShape.ts"
@@ -19,12 +19,13 @@ const unknownColumn = (column: Column): ShapeColumn => ({
   comment: null
 })
 
-/** wal2json says names only, and leaves out unchanged TOAST values; pgoutput leaves out generated columns (before 18). */
+/** wal2json says names only, without unchanged TOAST values; pgoutput leaves out generated columns (before 18). */
 const hasColumns = (shape: TableShape, relation: Relation): boolean => {
   const byName = new Map(shape.columns.map((c) => [c.name, c]))
   const known = relation.columns.every((column) => {
     const of = byName.get(column.name)
-    return of !== undefined && (relation.oid === 0 || (of.typeOid === column.typeOid && of.typmod === column.typmod))
+    if (of === undefined || relation.oid === 0) return of !== undefined
+    return of.typeOid === column.typeOid && of.typmod === column.typmod
   })
   if (!known || relation.oid === 0) return known
   const sent = new Set(relation.columns.map((c) => c.name))
@@ -34,7 +35,8 @@ const hasColumns = (shape: TableShape, relation: Relation): boolean => {
 /** The columns that pgoutput flags are those of the index that is the replica identity, where one is. */
 const hasKey = (shape: TableShape, relation: Relation): boolean => {
   if (relation.oid === 0 || (relation.replicaIdentity !== "d" && relation.replicaIdentity !== "i")) return true
-  const index = shape.indexes.find((i) => i.immediate && (relation.replicaIdentity === "d" ? i.primary : i.replicaIdentity))
+  const isIt = relation.replicaIdentity === "d" ? "primary" : "replicaIdentity"
+  const index = shape.indexes.find((each) => each.immediate && each[isIt])
   const names = new Set(shape.columns.filter((c) => index?.key.includes(c.attnum)).map((c) => c.name))
   return relation.columns.every((column) => column.key === names.has(column.name))
 }
@@ -48,12 +50,17 @@ export const agrees = (shape: TableShape, relation: Relation): boolean =>
   hasKey(shape, relation)
 
 /** The indexes that are surely still there: with identity `d`, the relation's key columns are the primary key. */
-const keptIndexes = (shape: TableShape, relation: Relation, columns: ReadonlyArray<ShapeColumn>): ReadonlyArray<ShapeIndex> => {
+const keptIndexes = (
+  shape: TableShape,
+  relation: Relation,
+  columns: ReadonlyArray<ShapeColumn>
+): ReadonlyArray<ShapeIndex> => {
   const attnums = new Set(columns.map((c) => c.attnum))
   const kept = shape.indexes.filter((index) => index.key.every((attnum) => attnums.has(attnum)))
   if (relation.replicaIdentity !== "d") return kept
   const key = relation.columns.flatMap((column, i) => column.key ? [columns[i]!.attnum] : [])
-  const isSame = (index: ShapeIndex) => index.key.length === key.length && index.key.every((attnum) => key.includes(attnum))
+  const isSame = (index: ShapeIndex) =>
+    index.key.length === key.length && index.key.every((attnum) => key.includes(attnum))
   return kept.filter((index) => !index.primary || isSame(index))
 }
 

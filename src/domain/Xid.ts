@@ -1,10 +1,10 @@
 /**
  * Ids of tables and schema-log entries (`pgstream.xid`), where one has to be made outside the trigger.
  *
- * - Shape: 20 characters of `0-9a-v` (base32hex, lower case) for 12 bytes: seconds (4, big endian), machine (3),
- *   pid (2), counter (3), as golden/SCHEMA.md describes the SQL function.
- * - A derived id keeps the time of the id that it comes from and replaces the other 8 bytes by a hash, so a replay
- *   derives the same one.
+ * - Shape: 20 characters of `0-9a-v` (base32hex, lower case) for 12 bytes: seconds (4, big endian), machine
+ *   (3), pid (2), counter (3), as golden/SCHEMA.md describes the SQL function.
+ * - A derived id keeps the time of the id that it comes from and replaces the other 8 bytes by a hash, so a
+ *   replay derives the same one.
  */
 
 const ALPHABET = "0123456789abcdefghijklmnopqrstuv"

@@ -1,6 +1,6 @@
 /**
- * Third stage, switched on: ids for the payload from the entry in force, which came with the change's shape. Events
- * on `pgstream.table_ids` end here; schema-log entries go on.
+ * Third stage, switched on: ids for the payload from the entry in force, which came with the change's shape.
+ * Events on `pgstream.table_ids` end here; schema-log entries go on.
  *
  * Needs no database: what it resolves against was made from the stream, so it cannot be unreachable.
  */

@@ -1,6 +1,6 @@
 /**
- * Second stage: sets the shape in force on each change, and replaces each row of `pgstream.ddl` by the schema events
- * that it stands for. All decisions are `domain/Shapes.ts`; here is only the walk through the chunk.
+ * Second stage: sets the shape in force on each change, and replaces each row of `pgstream.ddl` by the schema
+ * events that it stands for. All decisions are `domain/Shapes.ts`; here is only the walk through the chunk.
  *
  * Costs per event: two comparisons while the relation is the one of the event before and no DDL came between.
  */
@@ -14,7 +14,7 @@ import * as Ddl from "../../domain/Ddl.ts"
 import { SchemaChange } from "../../domain/SchemaEntryChange.ts"
 import { type SchemaEvent, Shapes } from "../../domain/Shapes.ts"
 import { adopt, agrees } from "../../domain/ShapesRelation.ts"
-import type { ShapesSnapshot, TableShape } from "../../domain/TableShape.ts"
+import type { LoggedTable, ShapesSnapshot, TableShape } from "../../domain/TableShape.ts"
 import { DdlTracker } from "../../services/DdlTracker.ts"
 import { type ShapesInForce, TableShapes } from "../../services/TableShapes.ts"
 
@@ -24,6 +24,9 @@ interface Found {
   readonly relation: Relation
   readonly shape: TableShape | undefined
 }
+
+const sameLogged = (a: LoggedTable | undefined, b: LoggedTable | undefined): boolean =>
+  a?.entryId === b?.entryId && a?.shape === b?.shape
 
 class Stage {
   readonly #shapes: Shapes
@@ -99,9 +102,10 @@ class Stage {
 
   #resolve(given: Relation, epoch: number): Found {
     if (given.schema === "pgstream") return { epoch, relation: given, shape: undefined }
-    const base = given.oid === 0 ? this.#shapes.named(given.schema, given.table) : this.#shapes.find(given.oid)
+    const { oid, schema, table } = given
+    const base = oid === 0 ? this.#shapes.named(schema, table) : this.#shapes.find(oid)
     if (base === undefined) {
-      if (given.oid !== 0 && !this.#unknown.has(given)) this.wanted.add(given.oid)
+      if (oid !== 0 && !this.#unknown.has(given)) this.wanted.add(oid)
       this.#unknown.add(given)
       return { epoch, relation: given, shape: undefined }
     }
@@ -109,7 +113,7 @@ class Stage {
     return { epoch, relation, shape: agrees(base, relation) ? this.#place(base) : this.#follow(base, relation) }
   }
 
-  /** pgoutput does not describe a table again when its schema was renamed: the row of `pgstream.ddl` is newer. */
+  /** pgoutput does not describe a table again when its schema is renamed: the row of `pgstream.ddl` is newer. */
   #byItsName(base: TableShape, relation: Relation): Relation {
     if (base.schema === relation.schema || !this.#shapes.wasIn(base, relation.schema)) return relation
     const known = this.#renamed.get(relation)
@@ -133,8 +137,7 @@ class Stage {
   #place(base: TableShape): TableShape {
     const logged = this.#shapes.logged(base)
     const last = this.#placed.get(base.oid)
-    const same = last?.base === base && last.shape.logged?.entryId === logged?.entryId && last.shape.logged?.shape === logged?.shape
-    if (same) return last.shape
+    if (last?.base === base && sameLogged(last.shape.logged, logged)) return last.shape
     const shape = logged === undefined ? { ...base } : { ...base, logged }
     this.#placed.set(base.oid, { base, shape })
     return shape
@@ -167,8 +170,8 @@ class Stage {
 }
 
 /**
- * Asks the DdlTracker for looks, if there is one: then provide it to this layer. Without it, and for a row that could
- * not be read, the interval of the looks has to do.
+ * Asks the DdlTracker for looks, if there is one: then provide it to this layer. Without it, and for a row that
+ * could not be read, the interval of the looks has to do.
  */
 export const layer = Layer.effect(
   TableShapes,

@@ -8,7 +8,7 @@ import { SchemaLogError } from "../../services/TableShapes.ts"
 import { SourceSql } from "./Sql.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
 
-/** JSON in one statement: an entry may be megabytes, and there may be thousands. An entry above it goes alone. */
+/** JSON in one statement: an entry may be megabytes, and there may be thousands. One above it goes alone. */
 const BATCH_BYTES = 4 * 1024 * 1024
 
 const batches = (entries: ReadonlyArray<SchemaLogEntry>): ReadonlyArray<ReadonlyArray<SchemaLogEntry>> => {
@@ -31,7 +31,8 @@ export const layer = Layer.effect(
     const sql = yield* SourceSql
 
     const insertEntries = (entries: ReadonlyArray<SchemaLogEntry>) => {
-      const rows = entries.map(({ createdAt, id, json, schema, version }) => ({ id, version, schema, json, created_at: createdAt }))
+      const rows = entries.map(({ createdAt, id, json, schema, version }) =>
+        ({ id, version, schema, json, created_at: createdAt }))
       return sql`
         INSERT INTO pgstream.schema_log (id, version, schema_name, schema, created_at, acked)
         SELECT e.id, e.version, e.schema, e.json::jsonb, e.created_at, true
@@ -42,7 +43,8 @@ export const layer = Layer.effect(
 
     const purge = (entry: SchemaLogEntry) => sql`
       DELETE FROM pgstream.schema_log
-       WHERE (schema_name = ${entry.schema} AND version < ${String(entry.version)}::text::bigint AND NOT schema ? 'dropped')
+       WHERE (schema_name = ${entry.schema} AND version < ${String(entry.version)}::text::bigint
+              AND NOT schema ? 'dropped')
           OR (schema ? 'dropped' AND created_at < ${entry.createdAt}::text::timestamp - interval '7 days')`
 
     const write = Effect.fnUntraced(function*(
@@ -50,11 +52,14 @@ export const layer = Layer.effect(
       ids: ReadonlyArray<{ readonly id: string; readonly oid: number }>,
       gone: ReadonlyArray<number>
     ) {
-      if (gone.length > 0) yield* sql`DELETE FROM pgstream.table_ids WHERE oid = ANY (${gone.map(String)}::text[]::bigint[])`
+      if (gone.length > 0) {
+        yield* sql`DELETE FROM pgstream.table_ids WHERE oid = ANY (${gone.map(String)}::text[]::bigint[])`
+      }
       if (ids.length > 0) {
         yield* sql`
           INSERT INTO pgstream.table_ids (id, oid)
-          SELECT i.id, i.oid FROM jsonb_to_recordset(${JSON.stringify(ids)}::text::jsonb) AS i(id text, oid bigint)
+          SELECT i.id, i.oid
+            FROM jsonb_to_recordset(${JSON.stringify(ids)}::text::jsonb) AS i(id text, oid bigint)
           ON CONFLICT DO NOTHING`
       }
       for (const batch of batches(entries)) yield* insertEntries(batch)
@@ -65,7 +70,7 @@ export const layer = Layer.effect(
 
     return SchemaLog.of({
       write: (entries, ids, gone = []) =>
-        entries.length === 0 && ids.length === 0 && gone.length === 0 ? Effect.void : write(entries, ids, gone).pipe(
+        entries.length + ids.length + gone.length === 0 ? Effect.void : write(entries, ids, gone).pipe(
           sql.withTransaction,
           whileAway("write the schema log"),
           Effect.mapError((error) => new SchemaLogError({ operation: "write", cause: withoutValues(error) }))
