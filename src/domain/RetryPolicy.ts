@@ -20,6 +20,10 @@ export const verdict = (result: AttemptResult): Verdict => {
   return result.status === 429 || result.status >= 500 ? "retry" : "park"
 }
 
+/** The endpoint as a whole seems to be down: no answer, or 5xx that names no time. */
+export const looksDown = (result: AttemptResult): boolean =>
+  result._tag === "NoAnswer" || (result._tag === "Refused" && result.status >= 500 && result.retryAfterMs === undefined)
+
 /** Short text without the body: `HTTP 503`, `timeout after 10 s`. */
 export const describe = (result: AttemptResult): string =>
   result._tag === "NoAnswer" ? result.reason : `HTTP ${result.status}`

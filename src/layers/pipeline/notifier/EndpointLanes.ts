@@ -5,7 +5,7 @@
  * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), in the write
  * buffer, or in the table only (`TableSide`).
  */
-import { describe, liveDelay, parkedDelay, verdict } from "../../../domain/RetryPolicy.ts"
+import { describe, liveDelay, looksDown, parkedDelay } from "../../../domain/RetryPolicy.ts"
 import type { AttemptResult } from "../../../domain/Delivery.ts"
 import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
 import type { Core } from "./Core.ts"
@@ -46,6 +46,7 @@ export class EndpointLanes implements WriteOwner {
   private bytes = 0
   private inFlight = 0
   private lastAcceptedMs = 0
+  /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
   private down = false
 
   constructor(
@@ -171,7 +172,7 @@ export class EndpointLanes implements WriteOwner {
       const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
       if (delay !== undefined) return this.backOff(entry, now + delay)
     }
-    if (verdict(result) === "retry" && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
+    if (looksDown(result) && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
     const delay = parkedDelay(settings, result, entry.retries, grips.random())
     if (delay === undefined) entry.state = "dead"
     else entry.dueAtMs = now + delay

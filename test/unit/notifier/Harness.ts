@@ -1,0 +1,217 @@
+/**
+ * A Notifier on virtual time, with a scripted receiver and a table in memory: a test offers items, lets time pass, and
+ * looks at what was sent, parked and settled.
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Change, Column, Relation, Row, Transaction } from "../../../src/domain/Change.ts"
+import type { Commit, Item, Undecodable } from "../../../src/domain/Chunk.ts"
+import * as EventId from "../../../src/domain/EventId.ts"
+import type { Endpoint } from "../../../src/domain/Subscription.ts"
+import { NotifierGrips } from "../../../src/layers/pipeline/notifier/Core.ts"
+import * as NotifierLayer from "../../../src/layers/pipeline/Notifier.ts"
+import * as Rules from "../../../src/domain/Rules.ts"
+import type { CheckpointUpdate, EndpointCount } from "../../../src/services/Checkpoint.ts"
+import { Endpoints } from "../../../src/services/Endpoints.ts"
+import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
+import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
+import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
+import { SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
+import { WebhookTransport } from "../../../src/services/WebhookTransport.ts"
+import { type Answer, service as scripted } from "../../support/ScriptedTransport.ts"
+import { SimulatedStore } from "../../support/SimulatedStore.ts"
+import { VirtualTime } from "../../simulation/VirtualTime.ts"
+
+const column = (name: string, key: boolean): Column => ({ name, typeOid: 25, typmod: -1, typeName: "text", valueClass: 0, key })
+const relation: Relation = { oid: 100, schema: "public", table: "orders", replicaIdentity: "d", columns: [column("id", true), column("note", false)] }
+
+const transactionAt = (n: number): Transaction => ({
+  commitLsn: n * 100, commitTimeUs: n, timestamp: "2026-11-24 00:00:00+00", xid: n, idPrefix: EventId.prefixOf(n * 100, n)
+})
+
+/** Insert of the row `id` in transaction `n`. `bytes`: size of its other column. */
+export const insert = (n: number, ordinal: number, id: string, bytes = 4): Change => {
+  const text = Buffer.from(id + "x".repeat(bytes))
+  const row: Row = { columns: relation.columns, bytes: text, spans: Int32Array.of(0, id.length, id.length, text.length) }
+  return {
+    _tag: "Change", kind: "I", transaction: transactionAt(n), ordinal, sub: -1, lsn: n * 100, relation, oldKind: "",
+    newRow: () => row, oldRow: () => undefined, message: undefined, byteLength: text.length, shape: undefined,
+    metadata: undefined, affects: undefined
+  }
+}
+export const commit = (n: number): Commit => ({
+  _tag: "Commit", transaction: transactionAt(n), endLsn: n * 100 + 50, shapes: undefined, definitions: undefined
+})
+export const undecodable = (n: number, table: string | undefined): Undecodable => ({
+  _tag: "Undecodable", transaction: transactionAt(n), ordinal: 0, lsn: n * 100, reason: "frame over the limit", table
+})
+/** One transaction a row. */
+export const rows = (from: number, ...ids: ReadonlyArray<string>): ReadonlyArray<Item> =>
+  ids.flatMap((id, i) => [insert(from + i, 0, id), commit(from + i)])
+export const idOf = (n: number, ordinal = 0): string => `${transactionAt(n).idPrefix}${ordinal}`
+
+export const endpoint = (id: string, more: Partial<Endpoint> = {}): Endpoint => ({
+  id, url: `http://${id}`, order: "key", concurrency: 4, paused: false, pausedReason: undefined, ...more
+})
+
+export interface HarnessOptions {
+  readonly endpoints?: ReadonlyArray<Endpoint>
+  readonly settings?: Partial<NotifierSettingsShape>
+  /** Answers in order, by event id; then `otherwise`. */
+  readonly script?: { readonly [id: string]: ReadonlyArray<Answer> }
+  readonly otherwise?: () => Answer
+  readonly latencyMs?: number
+  readonly store?: SimulatedStore
+  readonly writeMs?: number
+  readonly storeFails?: () => boolean
+  readonly position?: number
+  readonly counts?: ReadonlyMap<string, EndpointCount>
+}
+
+export interface Sent {
+  readonly endpoint: string
+  readonly url: string
+  readonly id: string
+  readonly sequence: number
+  readonly epoch: string
+  readonly atMs: number
+}
+
+export class Harness {
+  readonly time = new VirtualTime(1_000_000)
+  readonly store: SimulatedStore
+  readonly sent: Array<Sent> = []
+  readonly updates: Array<CheckpointUpdate> = []
+  flying = 0
+  mostFlying = 0
+  failure: unknown
+  private notifying: Notifying | undefined
+  private queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }> | undefined
+  private readonly endpoints: Map<string, Endpoint>
+  private readonly scope = Effect.runSync(Scope.make())
+  private readonly options: HarnessOptions
+  private readonly plays = new Map<string, number>()
+
+  constructor(options: HarnessOptions = {}) {
+    this.options = options
+    this.store = options.store ?? new SimulatedStore()
+    this.endpoints = new Map((options.endpoints ?? [endpoint("e")]).map((each) => [each.id, each]))
+    this.fork(this.boot())
+    this.pass(100)
+  }
+
+  /** Lets that much time pass. */
+  pass(ms: number): void {
+    const until = this.time.now + ms
+    this.time.runUntil(() => false, until)
+    this.time.now = until
+    if (this.failure !== undefined) throw this.failure as Error
+  }
+
+  /** Offers a chunk; `admitted` says whether `offer` has returned. */
+  offer(items: ReadonlyArray<Item>): { readonly admitted: boolean } {
+    const state = { admitted: false }
+    this.fork(Effect.andThen(this.notifying!.offer({ items, bytes: 1 }), Effect.sync(() => {
+      state.admitted = true
+    })))
+    this.pass(0)
+    return state
+  }
+
+  drain(): { readonly drained: boolean } {
+    const state = { drained: false }
+    this.fork(Effect.andThen(this.notifying!.drain, Effect.sync(() => {
+      state.drained = true
+    })))
+    this.pass(0)
+    return state
+  }
+
+  change(id: string, changed: Endpoint | undefined): void {
+    if (changed === undefined) this.endpoints.delete(id)
+    else this.endpoints.set(id, changed)
+    Queue.offerUnsafe(this.queue!, { id, endpoint: changed })
+    this.pass(0)
+  }
+
+  close(): void {
+    this.fork(Scope.close(this.scope, Exit.void))
+    this.pass(1)
+  }
+
+  get position(): number {
+    return this.updates.at(-1)?.position ?? 0
+  }
+
+  get ids(): ReadonlyArray<string> {
+    return this.sent.map(({ id }) => id)
+  }
+
+  private fork(effect: Effect.Effect<unknown, unknown>): void {
+    const grips = { rules: Rules.all, random: () => 1, newEpoch: () => "00112233aabbccdd" }
+    Effect.runForkWith(Context.add(this.time.context, NotifierGrips, grips))(
+      Effect.catchCause(effect, (cause) => Effect.sync(() => {
+        this.failure ??= cause
+      }))
+    )
+  }
+
+  private boot() {
+    return Effect.gen({ self: this }, function*() {
+      this.queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
+      const context = yield* Layer.buildWithScope(NotifierLayer.layer.pipe(Layer.provide(this.dependencies(this.queue))), this.scope)
+      this.notifying = yield* Effect.provideService(Context.get(context, Notifier).open({
+        stream: { systemIdentifier: "1", slotName: "s" }, position: this.options.position ?? 0,
+        counts: this.options.counts ?? new Map(), definitions: [], shapes: { tables: [], versions: [] }, versions: ""
+      }), Scope.Scope, this.scope)
+      yield* Effect.forever(Effect.map(this.notifying.settled, ({ update }) => this.updates.push(update)))
+    })
+  }
+
+  private dependencies(queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }>) {
+    const half = (this.options.writeMs ?? 2) / 2
+    const selections = [...this.endpoints.keys()].map((id) => ({ endpointId: id, selectedBy: [`${id}-row`] }))
+    const definitions = selections.map(({ endpointId }) => ({
+      id: `${endpointId}-row`, endpointId, url: "", schema: "public", table: "orders", eventTypes: [], createdAtUs: 0
+    }))
+    return Layer.mergeAll(
+      Layer.succeed(WebhookTransport, this.transport()),
+      Layer.succeed(NotifierSettings, { ...notifierDefaults, ...this.options.settings }),
+      Layer.succeed(ParkedDeliveries, this.store.service(this.time.sleep, {
+        write: () => [half, half], scan: () => [half, half], page: () => 1_000,
+        fails: () => (this.options.storeFails?.() === true ? "before" : "no")
+      })),
+      Layer.succeed(Endpoints, Endpoints.of({
+        get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: Stream.fromQueue(queue)
+      })),
+      Layer.succeed(SubscriptionCache, SubscriptionCache.of({
+        open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, current: () => definitions })
+      }))
+    )
+  }
+
+  private transport() {
+    return scripted({
+      later: (ms, run) => this.time.later(ms, run),
+      play: ({ request }) => {
+        const played = this.plays.get(request.id) ?? 0
+        this.plays.set(request.id, played + 1)
+        const answer = this.options.script?.[request.id]?.[played] ?? this.options.otherwise?.() ?? "Ok"
+        return { answer, arriveMs: 0, replyMs: this.options.latencyMs ?? 10 }
+      },
+      started: ({ endpoint, request }) => {
+        const { id, sequence, epoch, endpointId } = request
+        this.sent.push({ endpoint: endpointId, url: endpoint.url, id, sequence, epoch, atMs: this.time.now - 1_000_100 })
+        this.mostFlying = Math.max(this.mostFlying, ++this.flying)
+      },
+      ended: () => {
+        this.flying--
+      }
+    })
+  }
+}
