@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as MigrationsSource from "../../src/layers/postgres/MigrationsSource.ts"
-import { psqlOn, testDatabase } from "../support/database.ts"
+import { eventually, psqlOn, testDatabase } from "../support/database.ts"
+import { startSession } from "../support/sessions.ts"
 import { acknowledgeBeyond, check, checkFails, destroy, init, initFails, status } from "../support/setup.ts"
 
 const slotOf = (name: string) => `${name}_slot`
@@ -84,6 +85,33 @@ describe("init, status, check and destroy", () => {
     await destroy(url, `${name}_b`)
     assert.strictEqual(psql(`SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstream'`), "0\n")
     assert.strictEqual(psql(`SELECT relreplident FROM pg_class WHERE relname = 'keyless'`), "d\n")
+  })
+})
+
+describe("the state at which a stream begins", () => {
+  const race = testDatabase("setup_race")
+
+  it("is the slot's own snapshot: each definition is stored with it or comes in the stream, never both or neither", async () => {
+    const { url, name, psql } = race
+    await init(url, `${name}_first`)
+    const writer = startSession(name, `
+      DO $$ BEGIN FOR n IN 1..100000 LOOP
+        EXIT WHEN (SELECT count(*) FROM pg_publication WHERE pubname = 'enough') > 0;
+        INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('http://127.0.0.1:9/', 's', 't' || n); COMMIT;
+      END LOOP; END $$`)
+    await eventually("the writer writes", () => psql(`SELECT count(*) > 0 FROM pgstream.webhook_subscriptions`).trim() === "t")
+    await init(url, `${name}_second`, { plugin: "wal2json" })
+    psql(`CREATE PUBLICATION enough`)
+    const ended = await writer
+    assert.isTrue(ended.ok, ended.messages)
+    const rows = psql(`
+      WITH stored AS (SELECT id::text FROM pgstream.checkpoint_definitions WHERE stream LIKE '%/${name}_second'),
+        streamed AS (SELECT c ->> 'value' AS id FROM pg_logical_slot_peek_changes('${name}_second', NULL, NULL, 'format-version', '2') m,
+          LATERAL jsonb_array_elements(m.data::jsonb -> 'columns') c
+          WHERE m.data::jsonb ->> 'action' = 'I' AND m.data::jsonb ->> 'table' = 'webhook_subscriptions' AND c ->> 'name' = 'id')
+      SELECT (SELECT count(*) > 0 FROM stored), (SELECT count(*) > 0 FROM streamed), count(*) FILTER (WHERE s.id IS NULL AND d.id IS NULL), count(*) FILTER (WHERE s.id IS NOT NULL AND d.id IS NOT NULL)
+        FROM pgstream.webhook_subscriptions w LEFT JOIN stored s ON s.id = w.id::text LEFT JOIN streamed d ON d.id = w.id::text`)
+    assert.strictEqual(rows, "t|t|0|0\n")
   })
 })
 
