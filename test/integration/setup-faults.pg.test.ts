@@ -49,6 +49,8 @@ describe("transactions that are older than the triggers", () => {
   const limit = testDatabase("setup_limit")
   const prepared = testDatabase("setup_prepared")
   const interrupted = testDatabase("setup_interrupted")
+  const elsewhere = testDatabase("setup_elsewhere")
+  const slotless = testDatabase("setup_slotless")
 
   it("waits for them, and tells who they are", async () => {
     waits.psql(`CREATE TABLE keyless(v int)`)
@@ -74,6 +76,18 @@ describe("transactions that are older than the triggers", () => {
     assert.match(error.mend, /--wait/)
     assert.strictEqual(leftovers(limit), "")
     await psql.end()
+  })
+
+  it("takes the publication and the identities back when the slot cannot be made", async () => {
+    elsewhere.psql(`CREATE TABLE w(v int)`)
+    slotless.psql(`CREATE TABLE keyless(v int)`)
+    const psql = await openTransaction(elsewhere, "writer-elsewhere", "INSERT INTO w VALUES (1);")
+    const error = await initFails(slotless.url, "setup_slotless_slot", { waitMs: 2_000 })
+    assert.strictEqual(error.code, "OlderTransactions")
+    assert.match(error.summary, /Cannot make replication slot .*another database of the server/)
+    assert.strictEqual(leftovers(slotless), "")
+    await psql.end()
+    assert.isTrue((await init(slotless.url, "setup_slotless_slot")).slotCreated)
   })
 
   it("waits for prepared transactions too", async () => {
