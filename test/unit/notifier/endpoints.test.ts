@@ -92,6 +92,19 @@ describe("Notifier, endpoints that change", () => {
   })
 })
 
+describe("Notifier, what is parked under another order", () => {
+  it("has one request in flight at a total endpoint, also with rows that kept the keys of before", () => {
+    const paused = endpoint("e", { paused: true, concurrency: 8 })
+    const harness = new Harness({ endpoints: [paused] })
+    harness.offer(rows(1, "a", "b", "c"))
+    harness.pass(100)
+    harness.change("e", { ...paused, paused: false, order: "total" })
+    harness.pass(500)
+    assert.deepStrictEqual(harness.ids, [idOf(1), idOf(2), idOf(3)])
+    assert.strictEqual(harness.mostFlying, 1)
+  })
+})
+
 describe("Notifier, many parked keys", () => {
   it("parks everything above the limit, and comes back to live", () => {
     let down = true
