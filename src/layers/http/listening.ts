@@ -13,6 +13,8 @@ export class ListenError extends Schema.TaggedError<ListenError>()("ListenError"
   /** The variable that names another address. */
   setting: Schema.String
 }) {
+  /** A precondition of the environment. */
+  readonly exitCode = 4
   get code() {
     return this.reason === "EADDRINUSE" ? "AddressInUse" : "AddressNotAvailable"
   }

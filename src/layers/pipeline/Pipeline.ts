@@ -12,6 +12,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
+import * as Lsn from "../../domain/Lsn.ts"
 import { Checkpoint } from "../../services/Checkpoint.ts"
 import { Filter } from "../../services/Filter.ts"
 import { Injector } from "../../services/Injector.ts"
@@ -51,6 +52,9 @@ export const run = Effect.gen(function*() {
     Stream.runForEach(notifying.offer)
   )
 
+  yield* Effect.logInfo("Following the slot.").pipe(
+    Effect.annotateLogs({ slot: stream.slotName, lsn: Lsn.format(listening.startedAt) })
+  )
   yield* Effect.raceFirst(deliver, settling.loop).pipe(
     Effect.ensuring(Effect.andThen(notifying.drain, settling.finish))
   )

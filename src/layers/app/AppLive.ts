@@ -1,0 +1,68 @@
+/**
+ * READ SECOND: the layer graph. Which implementation stands for which service, and what each of them needs.
+ *
+ * ```
+ * settings ─→ SourceSql ─→ SchemaLog · DdlTracker · Heartbeat
+ *         └─→ StoreSql ──→ Checkpoint · ParkedDeliveries · SubscriptionStore · Endpoints
+ * ChangeSource ─→ Listener          SubscriptionCache ← the stream, or the store if it is elsewhere
+ * WebhookTransport ─→ Notifier      ApiServer · Health beside the pipeline
+ * ```
+ *
+ * An embedder replaces any of them: `Layer.provide` another Layer of the same service.
+ */
+import * as Layer from "effect/Layer"
+import * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"
+import * as FilterNone from "../pipeline/FilterNone.ts"
+import * as Injector from "../pipeline/Injector.ts"
+import * as InjectorNone from "../pipeline/InjectorNone.ts"
+import * as Listener from "../pipeline/Listener.ts"
+import * as Notifier from "../pipeline/Notifier.ts"
+import * as SnapshotterNone from "../pipeline/SnapshotterNone.ts"
+import * as SubscriptionCacheChosen from "../pipeline/SubscriptionCacheChosen.ts"
+import * as SubscriptionStoreCached from "../pipeline/SubscriptionStoreCached.ts"
+import * as TableShapes from "../pipeline/TableShapes.ts"
+import * as TransformerNone from "../pipeline/TransformerNone.ts"
+import * as CheckpointPg from "../postgres/CheckpointPg.ts"
+import * as DdlTracker from "../postgres/DdlTracker.ts"
+import * as EndpointsPg from "../postgres/EndpointsPg.ts"
+import * as ParkedDeliveriesPg from "../postgres/ParkedDeliveriesPg.ts"
+import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
+import * as SlotSource from "../postgres/replication/SlotSource.ts"
+import * as SchemaLogPg from "../postgres/SchemaLogPg.ts"
+import * as SetupPg from "../postgres/Setup.ts"
+import * as Sql from "../postgres/Sql.ts"
+import * as SubscriptionStorePg from "../postgres/SubscriptionStorePg.ts"
+import type { AppSettings } from "../settings/Resolve.ts"
+import * as SettingsLive from "../settings/SettingsLive.ts"
+
+/** Settings and the two databases: below everything else. */
+const databases = (settings: AppSettings) =>
+  Layer.mergeAll(Sql.layerSource, Sql.layerStore).pipe(Layer.provideMerge(SettingsLive.layer(settings)))
+
+/** For `init`, `destroy`, `status` and the check before `run`. */
+export const setupLayer = (settings: AppSettings) =>
+  SetupPg.layer.pipe(
+    Layer.provide(Layer.mergeAll(CheckpointPg.layer, DdlTracker.layer)),
+    Layer.provide(databases(settings))
+  )
+
+
+/** Everything that `Pipeline.run` needs, with the API and health servers beside it. */
+export const pipelineLayer = (settings: AppSettings) =>
+  Layer.mergeAll(
+    Notifier.layer.pipe(Layer.provide(SubscriptionCacheChosen.layer), Layer.provide(WebhookTransportHttp.layer)),
+    TableShapes.layer.pipe(
+      Layer.provide(DdlTracker.layerScanning({ intervalMs: settings.schemaScanIntervalMs }))
+    ),
+    settings.injector ? Injector.layer : InjectorNone.layer,
+    FilterNone.layer,
+    TransformerNone.layer,
+    SnapshotterNone.layer
+  ).pipe(
+    Layer.provideMerge(SubscriptionStoreCached.layer.pipe(Layer.provide(SubscriptionStorePg.layer))),
+    Layer.provideMerge(Layer.mergeAll(EndpointsPg.layer, ParkedDeliveriesPg.layer)),
+    Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
+    Layer.provideMerge(Listener.layer),
+    Layer.provide(Layer.mergeAll(SlotSource.layer, HeartbeatPg.layer)),
+    Layer.provide(databases(settings))
+  )
