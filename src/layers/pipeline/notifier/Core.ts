@@ -4,7 +4,7 @@
  */
 import * as Context from "effect/Context"
 import * as Latch from "effect/Latch"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Cause from "effect/Cause"
 import { randomBytes } from "node:crypto"
 import * as Rules from "../../../domain/Rules.ts"
@@ -96,6 +96,11 @@ export class Core {
     if (entry.shared !== undefined && --entry.shared.users > 0) return
     this.bytes -= entry.body.byteLength
     if (!this.full) this.room.openUnsafe()
+  }
+
+  /** One line for the operator. No value of a row, no body. */
+  warn(message: string, annotations: Record<string, unknown>): void {
+    this.fork(Effect.annotateLogs(Effect.logWarning(message), annotations))
   }
 
   fail(cause: Cause.Cause<unknown>): void {

@@ -71,6 +71,7 @@ export class Dispatcher {
       this.ticket = this.core.settlement.begin()
       this.items = chunk.items
       this.at = 0
+      this.selections = undefined
       return this.walk()
     })
 

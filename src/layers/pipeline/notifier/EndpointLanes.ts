@@ -18,6 +18,9 @@ import { compare } from "./Position.ts"
 import type { ParkWriter, WriteOwner } from "./ParkWriter.ts"
 import { TableSide } from "./TableSide.ts"
 
+/** Pause between two lines about one endpoint, ms. */
+const LINE_PAUSE_MS = 10_000
+
 /** Runs a round in the background; `roundEnded` says that it is over. */
 export type Feed = (lanes: EndpointLanes, round: FeedRound) => void
 
@@ -46,6 +49,8 @@ export class EndpointLanes implements WriteOwner {
   private bytes = 0
   private inFlight = 0
   private lastAcceptedMs = 0
+  private untold = 0
+  private nextLineMs = 0
   /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
   private down = false
 
@@ -176,7 +181,20 @@ export class EndpointLanes implements WriteOwner {
     const delay = parkedDelay(settings, result, entry.retries, grips.random())
     if (delay === undefined) entry.state = "dead"
     else entry.dueAtMs = now + delay
+    this.tell(entry)
     this.park(entry)
+  }
+
+  /** One line each `LINE_PAUSE_MS` says that deliveries are parked or dead, and how many. */
+  private tell(entry: Entry): void {
+    this.untold++
+    const now = this.core.now()
+    if (now < this.nextLineMs) return
+    this.nextLineMs = now + LINE_PAUSE_MS
+    this.core.warn(entry.state === "dead" ? "Deliveries are dead: no more attempts by themselves." : "Deliveries are parked: they are tried again later.", {
+      endpointId: this.id, eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError, deliveries: this.untold
+    })
+    this.untold = 0
   }
 
   private backOff(entry: Entry, untilMs: number): void {

@@ -9,6 +9,8 @@ export class FeedSchedule {
   private running = false
   private nextMs = Infinity
   private earliestMs = 0
+  /** Times of alarms that were set and have not come, each before the one under it. */
+  private readonly armed: Array<number> = []
   private readonly alarms: Alarms
   private readonly now: () => number
   private readonly begin: () => boolean
@@ -37,12 +39,20 @@ export class FeedSchedule {
     if (this.nextMs < Infinity) this.arm()
   }
 
+  /** An alarm that comes before looks again: so there is no other for the same round. */
   private arm(): void {
-    this.alarms.at(Math.max(this.nextMs, this.earliestMs), () => {
-      const now = this.now()
-      if (this.running || now < this.nextMs || now < this.earliestMs) return
-      this.nextMs = Infinity
-      this.running = this.begin()
-    })
+    const atMs = Math.max(this.nextMs, this.earliestMs)
+    if (this.armed.length > 0 && this.armed.at(-1)! <= atMs) return
+    this.armed.push(atMs)
+    this.alarms.at(atMs, this.look)
+  }
+
+  private readonly look = (): void => {
+    const now = this.now()
+    while (this.armed.length > 0 && this.armed.at(-1)! <= now) this.armed.pop()
+    if (this.running || this.nextMs === Infinity) return
+    if (now < this.nextMs || now < this.earliestMs) return this.arm()
+    this.nextMs = Infinity
+    this.running = this.begin()
   }
 }

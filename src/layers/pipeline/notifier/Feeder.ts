@@ -48,7 +48,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
       outcome = yield* scans.withPermits(1)(Effect.suspend(() => {
         round.beginScan(lanes.table.pending)
         return Effect.map(
-          store.scan(core.stream, lanes.id, round.cursor, PAGE_ROWS, PAGE_BYTES),
+          store.scan(core.stream, lanes.id, round.cursor, core.bytes < core.settings.maxQueueBytes ? PAGE_ROWS : 1, PAGE_BYTES),
           (page) => takePage(core, lanes, round, page, force)
         )
       })).pipe(
@@ -65,6 +65,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
     lanes.roundEnded(Math.min(scanMs, core.now() - startedAt))
   }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(0))))
 
+/** Each endpoint may have one row in its lanes, however full the others are. */
 const hasRoom = (core: Core, lanes: EndpointLanes): boolean =>
   lanes.fedBytes === 0 ||
   (lanes.fedBytes < core.settings.maxEndpointBytes * FED_SHARE && core.bytes < core.settings.maxQueueBytes)
