@@ -112,18 +112,20 @@ export const suite = <R, E>(name: string, layer: Layer.Layer<ChangeSource | R, E
         yield* harness.write(c)
         const first = yield* Effect.scoped(Effect.flatMap(source.open(0), (connection) => take(harness, connection, 3)))
         assert.deepStrictEqual(first.numbers, [...a, ...b, ...c])
+        const before = yield* harness.confirmed
         const again = yield* Effect.scoped(Effect.gen(function*() {
           const connection = yield* source.open(first.commits[0]!)
           assert.strictEqual(connection.startedAt, first.commits[0])
           return yield* take(harness, connection, 2)
         }))
         assert.deepStrictEqual(again.numbers, [...b, ...c])
+        assert.strictEqual(yield* harness.confirmed, before, "where reading starts is not acknowledged")
         const lower = yield* Effect.scoped(Effect.gen(function*() {
           const connection = yield* source.open(1)
-          assert.isAtLeast(connection.startedAt, first.commits[0]!)
-          return yield* take(harness, connection, 2)
+          assert.strictEqual(connection.startedAt, before)
+          return yield* take(harness, connection, 3)
         }))
-        assert.deepStrictEqual(lower.numbers, [...b, ...c])
+        assert.deepStrictEqual(lower.numbers, [...a, ...b, ...c])
       }))
 
     it.effect("loses nothing when a read is interrupted", () =>

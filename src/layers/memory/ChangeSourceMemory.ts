@@ -22,8 +22,12 @@ export class ChangeSourceControl extends Context.Service<ChangeSourceControl, {
   keepalive(walEnd: Lsn): Effect.Effect<void>
   /** Ends the connection that is open now. Frames that were sent before are still read. */
   disconnect(error: SourceError): Effect.Effect<void>
+  /** In place of the last transaction, for the next `open`: how one that was cut off comes again. */
+  replaceLast(transaction: MemoryTransaction): Effect.Effect<void>
   /** The next `open` fails with this. */
   refuse(error: SourceError): Effect.Effect<void>
+  /** Every `open` fails with this, until `undefined`. */
+  refuseAll(error: SourceError | undefined): Effect.Effect<void>
   setTimeline(timeline: number): Effect.Effect<void>
   readonly acknowledged: Effect.Effect<Lsn>
   /** Positions that were asked for, one for each `open`. */
@@ -54,6 +58,7 @@ class Slot {
   acknowledged: Lsn = zero
   timeline = 1
   refusal: SourceError | undefined
+  refusalOfAll: SourceError | undefined
   reader: Reader | undefined
 
   constructor(settings: MemorySlot) {
@@ -111,13 +116,13 @@ const open = (slot: Slot) =>
       slot.refusal = undefined
       return yield* refusal
     }
+    if (slot.refusalOfAll !== undefined) return yield* slot.refusalOfAll
     if (slot.reader !== undefined) return yield* slot.inUse()
     const startedAt = Math.max(from, slot.acknowledged)
     const reader: Reader = { frames: [], error: undefined, wake: undefined }
     yield* Effect.acquireRelease(
       Effect.sync(() => {
         slot.reader = reader
-        slot.acknowledged = startedAt
         slot.send(slot.transactions.filter(({ endLsn }) => endLsn > startedAt).flatMap(Slot.framesOf))
       }),
       () =>
@@ -157,6 +162,14 @@ const control = (slot: Slot): ChangeSourceControl["Service"] => ({
   refuse: (error) =>
     Effect.sync(() => {
       slot.refusal = error
+    }),
+  replaceLast: (transaction) =>
+    Effect.sync(() => {
+      slot.transactions[slot.transactions.length - 1] = transaction
+    }),
+  refuseAll: (error) =>
+    Effect.sync(() => {
+      slot.refusalOfAll = error
     }),
   setTimeline: (timeline) =>
     Effect.sync(() => {

@@ -21,6 +21,17 @@ export interface Wire {
   resume(): void
 }
 
+export interface SlotReaderOptions {
+  /**
+   * Where the slot stands: what status updates say until something is acknowledged. Not where reading starts:
+   * after a reconnect that is ahead of what is settled.
+   */
+  readonly confirmed: Lsn.Lsn
+  readonly readAheadBytes: number
+  readonly silenceMs: number
+  readonly statusIntervalMs: number
+}
+
 /** Frames are handed out in runs of about this many bytes. */
 const RUN_BYTES = 128 * 1024
 /** What a frame costs beside its bytes. */
@@ -64,9 +75,9 @@ export class SlotReader {
   /** When the server was last known to be there, ms since 1970. */
   lastSignMs = Date.now()
 
-  constructor(wire: Wire, options: { readonly startedAt: Lsn.Lsn; readonly readAheadBytes: number; readonly silenceMs: number; readonly statusIntervalMs: number }) {
+  constructor(wire: Wire, options: SlotReaderOptions) {
     this.#wire = wire
-    this.#acknowledged = options.startedAt
+    this.#acknowledged = options.confirmed
     this.#readAheadBytes = options.readAheadBytes
     this.#silenceMs = options.silenceMs
     this.#timer = setInterval(() => this.#tick(), options.statusIntervalMs)

@@ -10,6 +10,7 @@ import type { ConnectionTarget } from "../../../domain/PostgresUrl.ts"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import { ChangeSource, type SourceConnection, SourceError } from "../../../services/ChangeSource.ts"
 import { SourceSettings, type SourceSettingsShape } from "../../../services/Settings.ts"
+import { pluginNotAllowed } from "./allowPlugin.ts"
 import { check, type Checked, publicationMissing, slotMissing } from "./Checks.ts"
 import { identifySystem, parseTarget } from "./createSlot.ts"
 import * as Liveness from "./Liveness.ts"
@@ -41,6 +42,7 @@ export const streamError = (target: ConnectionTarget, slotName: string, cause: E
   if (code === "42704") {
     return cause.fields.routine?.startsWith("ReplicationSlot") === true ? slotMissing(slotName, target.database) : publicationMissing(slotName, target)
   }
+  if (code === "42501" && /output plugin/.test(cause.message)) return pluginNotAllowed(target, "wal2json", "'pgoutput', 'test_decoding', 'wal2json'", cause)
   if (code === "55006") {
     return new SourceError({ code: "SlotInUse", permanent: false, summary: `Cannot read replication slot "${slotName}": ${cause.message}`, mend: "Stop the process that holds it, or use another slot: --replication-slot <name>", cause })
   }
@@ -77,7 +79,7 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
   }
   const reader = yield* Effect.acquireRelease(
     Effect.sync(() => new SlotReader(wire, {
-      startedAt,
+      confirmed: checked.confirmedFlush,
       readAheadBytes: settings.readAheadBytes,
       silenceMs: settings.silenceMs,
       statusIntervalMs: statusIntervalMs(checked.walSenderTimeoutMs, settings.silenceMs)

@@ -14,6 +14,16 @@ const names = (setting: string): ReadonlyArray<string> => setting.split(",").map
 /** Only members of pg_read_all_settings may read it; for others the server says whether it loads the plugin. */
 const READ = "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'member') THEN current_setting('output_plugin_libraries', true) END AS libraries"
 
+/** `list`: what the setting must say, quoted. */
+export const pluginNotAllowed = (target: PostgresUrl.ConnectionTarget, plugin: Plugin, list: string, cause: ServerError): SourceError =>
+  new SourceError({
+    code: "PluginNotAllowed",
+    permanent: true,
+    summary: `Cannot use ${plugin} in ${PostgresUrl.describe(target)}: the server's output_plugin_libraries does not name it.`,
+    mend: `As an administrator: ALTER SYSTEM SET output_plugin_libraries = ${list}; SELECT pg_reload_conf();   or use a slot with --plugin pgoutput`,
+    cause
+  })
+
 export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session, plugin: Plugin) {
   if (plugin === "pgoutput") return
   const fail = (cause: ServerError | SourceError) => fromCause(session.target, cause)
@@ -24,13 +34,7 @@ export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session,
   yield* Session.query(session, `SET output_plugin_libraries = ${list}`).pipe(
     Effect.mapError((cause) =>
       cause instanceof ServerError && cause.fields.code === "42501"
-        ? new SourceError({
-          code: "PluginNotAllowed",
-          permanent: true,
-          summary: `Cannot use ${plugin} in ${PostgresUrl.describe(session.target)}: the server's output_plugin_libraries does not name it.`,
-          mend: `As an administrator: ALTER SYSTEM SET output_plugin_libraries = ${list}; SELECT pg_reload_conf();   or use a slot with --plugin pgoutput`,
-          cause
-        })
+        ? pluginNotAllowed(session.target, plugin, list, cause)
         : fail(cause)
     )
   )
