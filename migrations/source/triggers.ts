@@ -12,7 +12,10 @@
 
 const indexed = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
 
-/** Reads the catalog only. `limit 1`: a snapshot of REPEATABLE READ may show two rows of one table. */
+/**
+ * Reads the catalog only, without functions in SQL (those are planned at each call). `limit 1`: a snapshot of REPEATABLE READ may show two rows
+ * of one table.
+ */
 export const shape = `
 CREATE OR REPLACE FUNCTION pgstream.shape(o oid) RETURNS jsonb LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -30,7 +33,8 @@ BEGIN RETURN (
     'columns', (
       SELECT jsonb_agg(jsonb_build_array(a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
           a.attnotnull OR t.typnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated, a.attidentity,
-          col_description(a.attrelid, a.attnum)) ORDER BY a.attnum)
+          (SELECT m.description FROM pg_description m WHERE m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = a.attnum)
+        ) ORDER BY a.attnum)
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
        WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
