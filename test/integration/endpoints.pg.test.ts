@@ -129,3 +129,45 @@ it.live("a fetch waits while the server is away; changes are heard again when it
       await server.stop()
     }
   }))
+
+/** It asks who waits for a standby only after its first looks; what it asked last is what a session shows. */
+const looksAt = (psql: (sql: string) => string) => () =>
+  psql(`SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%wait_event = ''SyncRep'' LIMIT 1%' AND pid <> pg_backend_pid()`).trim() === "1"
+
+it.live("an endpoint whose commit waits for a synchronous standby is not taken for gone", () =>
+  Effect.promise(async () => {
+    const server = await startServer({ conf: ["synchronous_standby_names = 'nobody'"] })
+    try {
+      await Effect.runPromise(Effect.gen(function*() {
+        const known = yield* Endpoints
+        const sql = yield* Sql.StoreSql
+        const id = randomUUID()
+        assert.isUndefined(yield* known.fetch(id))
+        const insert = yield* Effect.forkChild(sql.withTransaction(Effect.andThen(
+          sql`SET LOCAL synchronous_commit = on`,
+          sql`WITH made AS (INSERT INTO pgstream.webhook_endpoints (id, url) VALUES (${id}, 'http://a/'))
+            INSERT INTO pgstream.webhook_subscriptions (url, endpoint_id) VALUES ('http://a/', ${id})`
+        )))
+        const waits = () => server.psql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'`).trim() === "1"
+        yield* Effect.promise(() => eventually("the commit waits", waits))
+        const fetching = yield* Effect.forkChild(known.fetch(id))
+        yield* Effect.promise(() => eventually("the fetch has looked more than a few times", looksAt(server.psql)))
+        server.psql(`ALTER SYSTEM SET synchronous_standby_names = ''`)
+        server.psql(`SELECT pg_reload_conf()`)
+        assert.strictEqual((yield* Fiber.join(fetching))?.url, "http://a/")
+        yield* Fiber.join(insert)
+      }).pipe(Effect.provide(endpoints(600_000).pipe(Layer.provideMerge(migratedStore(server.url()))))))
+    } finally {
+      await server.stop()
+    }
+  }))
+
+it.live("another session's open transaction does not hold up the answer that an endpoint is gone", () =>
+  Effect.gen(function*() {
+    const known = yield* Endpoints
+    const sql = yield* Sql.StoreSql
+    yield* sql.withTransaction(Effect.gen(function*() {
+      yield* sql`SELECT pg_current_xact_id()::text`
+      assert.isUndefined(yield* Effect.promise(() => Effect.runPromise(known.fetch(randomUUID()))))
+    }))
+  }).pipe(Effect.provide(endpoints(600_000).pipe(Layer.provideMerge(migratedStore(soonDatabase.url))))))

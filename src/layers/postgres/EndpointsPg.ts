@@ -15,6 +15,7 @@ import { Endpoints, EndpointsError } from "../../services/Endpoints.ts"
 import { Listener } from "../../services/Listener.ts"
 import { NotifierSettings, StoreSettings } from "../../services/Settings.ts"
 import { mend } from "./EndpointsPgMend.ts"
+import { untilVisible } from "./EndpointsPgVisible.ts"
 import { StoreSql } from "./Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -77,7 +78,8 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
 
     const fetch = Effect.fn("Endpoints.fetch")(function*(id: EndpointId) {
       const name = yield* identified
-      const [row] = yield* select(name, id).pipe(whileAway("endpoints fetch"), Effect.mapError(asError))
+      const look = Effect.map(select(name, id), (rows) => rows[0]).pipe(whileAway("endpoints fetch"))
+      const row = yield* Effect.mapError(untilVisible(sql, look), asError)
       known.set(id, row === undefined ? undefined : endpointOf(row))
       return known.get(id)
     })
