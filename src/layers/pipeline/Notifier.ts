@@ -99,8 +99,7 @@ export const layer = Layer.effect(
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({
         core, definitions, directory,
-        body: (change) => bodies.write(change),
-        defined: () => endpoints.refreshSoon?.()
+        body: (change) => bodies.write(change)
       })
       const loading = loadParked(core, store, directory, from.position)
       if (core.rules.loadKeysFirst) yield* loading

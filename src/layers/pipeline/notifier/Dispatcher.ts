@@ -32,8 +32,6 @@ export interface DispatcherOptions {
   readonly definitions: DefinitionsInForce
   readonly directory: Directory
   readonly body: (change: Change) => Uint8Array
-  /** Rows of subscriptions or endpoints changed. */
-  readonly defined: () => void
 }
 
 const NOTHING = new Uint8Array(0)
@@ -43,7 +41,6 @@ export class Dispatcher {
   private readonly definitions: DefinitionsInForce
   private readonly directory: Directory
   private readonly body: (change: Change) => Uint8Array
-  private readonly defined: () => void
   private readonly counted: Array<EndpointLanes> = []
   private inTransaction = false
 
@@ -62,7 +59,6 @@ export class Dispatcher {
     this.definitions = options.definitions
     this.directory = options.directory
     this.body = options.body
-    this.defined = options.defined
     this.ticket = new Ticket()
   }
 
@@ -250,7 +246,6 @@ export class Dispatcher {
   private commit(commit: Commit): void {
     this.inTransaction = false
     this.definitions.commit(commit)
-    if (commit.definitions !== undefined) this.defined()
     this.reach(commit.transaction.commitLsn, Infinity)
     this.core.settlement.mark(this.ticket, commit.endLsn, this.takeCounts(), commit.definitions, commit.shapes)
   }
