@@ -12,6 +12,8 @@ import { fromCause } from "./sourceErrors.ts"
 export interface Checked {
   readonly system: System
   readonly plugin: Plugin
+  /** What a session that streams must run first; the one that checked has run it. */
+  readonly prepare: string | undefined
   /** `server_version_num`. */
   readonly serverVersion: number
   readonly confirmedFlush: Lsn.Lsn
@@ -129,10 +131,11 @@ export const check = Effect.fnUntraced(function*(session: Session.Session, slotN
   if (ahead !== undefined) return yield* ahead
   const plugin: Plugin = slot?.["plugin"] === "wal2json" ? "wal2json" : "pgoutput"
   if (plugin === "pgoutput" && publications.length === 0) return yield* publicationMissing(slotName, session.target)
-  yield* allowPlugin(session, plugin)
+  const allowed = yield* allowPlugin(session, plugin)
   const checked: Checked = {
     system,
     plugin,
+    prepare: allowed,
     publications,
     serverVersion: Number(facts["version"]),
     confirmedFlush: confirmed.success,

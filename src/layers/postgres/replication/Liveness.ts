@@ -40,12 +40,14 @@ export interface Watched {
   readonly processId: number
   readonly silenceMs: number
   readonly reader: SlotReader
+  /** `reply_time`, µs since 1970, as the time (ms) at which the status update was sent. */
+  readonly sentMsOf: (replyUs: number) => number
   /** Ends our side. */
   readonly destroy: () => void
 }
 
 const askSql = (watched: Watched) => `
-  SELECT a.wait_event, floor(extract(epoch FROM r.reply_time) * 1000)::text AS reply_ms
+  SELECT a.wait_event, floor(extract(epoch FROM r.reply_time) * 1000000)::text AS reply_us
   FROM pg_replication_slots s
   JOIN pg_stat_activity a ON a.pid = s.active_pid
   LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
@@ -61,7 +63,7 @@ const ask = Effect.fnUntraced(function*(watched: Watched) {
   const [row] = yield* Session.query(session, askSql(watched))
   const seen: Seen | undefined = row && {
     waitEvent: row["wait_event"] ?? null,
-    replyMs: typeof row["reply_ms"] === "string" ? Number(row["reply_ms"]) : undefined
+    replyMs: typeof row["reply_us"] === "string" ? watched.sentMsOf(Number(row["reply_us"])) : undefined
   }
   if (!isDead(seen, watched.reader.statusSentBefore(watched.silenceMs / 2))) return undefined
   yield* Session.query(session, endSql(watched))

@@ -147,10 +147,6 @@ export class Session {
     return true
   }
 
-  pause(): void {
-    this.#socket?.pause()
-  }
-
   resume(): void {
     this.#socket?.resume()
   }

@@ -17,7 +17,7 @@ import type { SourceError } from "../../../services/ChangeSource.ts"
 export interface Wire {
   /** `position` is written, flushed and applied. `sentMs`: time in the message, ms since 1970. */
   sendStatus(position: Lsn.Lsn, sentMs: number, askReply: boolean): void
-  pause(): void
+  /** Reading is stopped by what `batch` returns. */
   resume(): void
 }
 

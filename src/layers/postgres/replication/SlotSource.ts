@@ -74,7 +74,6 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
     sendStatus: (position: Lsn, sentMs: number, askReply: boolean) => {
       session.sendCopyData(encodeStatus(position, sentMs, askReply))
     },
-    pause: () => session.pause(),
     resume: () => session.resume()
   }
   const reader = yield* Effect.acquireRelease(
@@ -106,6 +105,7 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
     processId: session.processId,
     silenceMs: settings.silenceMs,
     reader,
+    sentMsOf: (replyUs) => Math.floor(replyUs / 1000),
     destroy: () => session.destroy()
   }).pipe(
     Effect.tapCause((cause) => Effect.logError("The check for signs of life ended.", cause)),

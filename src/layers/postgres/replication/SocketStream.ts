@@ -1,6 +1,6 @@
 /**
- * A stream that can be written to at once and connects by itself (`openSocket`): what `@effect/sql-pg` takes as
- * its transport, so that hosts and TLS follow one set of rules on both connections.
+ * A stream that can be written to at once and connects by itself (`openSocket`): what `@effect/sql-pg` and `pg`
+ * take as their transport, so that hosts and TLS follow one set of rules on both connections.
  */
 import type * as Net from "node:net"
 import { Duplex } from "node:stream"
@@ -43,6 +43,24 @@ export class SocketStream extends Duplex {
   #whenOpen(run: (socket: Net.Socket) => void): void {
     if (this.#socket !== undefined) run(this.#socket)
     else this.#waiting = () => run(this.#socket!)
+  }
+
+  /** What `pg` asks of a socket. It is told that it is connected at once: writes wait. */
+  connect(): this {
+    process.nextTick(() => this.emit("connect"))
+    return this
+  }
+  setNoDelay(): this {
+    return this
+  }
+  setKeepAlive(): this {
+    return this
+  }
+  ref(): this {
+    return this
+  }
+  unref(): this {
+    return this
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {

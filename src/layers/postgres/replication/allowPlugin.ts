@@ -24,18 +24,21 @@ export const pluginNotAllowed = (target: PostgresUrl.ConnectionTarget, plugin: P
     cause
   })
 
+/** Succeeds with what it had to set in `session`, which any other session that loads the plugin must set, too. */
 export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session, plugin: Plugin) {
-  if (plugin === "pgoutput") return
+  if (plugin === "pgoutput") return undefined
   const fail = (cause: ServerError | SourceError) => fromCause(session.target, cause)
   const [row] = yield* Session.query(session, READ).pipe(Effect.mapError(fail))
   const libraries = row?.["libraries"] ?? null
-  if (libraries === null || names(libraries).includes(plugin)) return
+  if (libraries === null || names(libraries).includes(plugin)) return undefined
   const list = [...names(libraries).filter((name) => name !== ""), plugin].map((name) => `'${name.replaceAll("'", "''")}'`).join(", ")
-  yield* Session.query(session, `SET output_plugin_libraries = ${list}`).pipe(
+  const set = `SET output_plugin_libraries = ${list}`
+  yield* Session.query(session, set).pipe(
     Effect.mapError((cause) =>
       cause instanceof ServerError && cause.fields.code === "42501"
         ? pluginNotAllowed(session.target, plugin, list, cause)
         : fail(cause)
     )
   )
+  return set
 })
