@@ -37,7 +37,8 @@ const endpoints = [
      epoch         text    NOT NULL DEFAULT left(replace(gen_random_uuid()::text, '-', ''), 16),
      PRIMARY KEY (stream, endpoint_id)) WITH (fillfactor = 50)`,
   `COMMENT ON TABLE pgstream.endpoint_streams IS
-     'What one stream knows of an endpoint: paused for it, and how many events it numbered (webhook-sequence, webhook-epoch) at the checkpoint.'`
+     'What one stream knows of an endpoint: paused for it, and how many events it numbered
+      (webhook-sequence, webhook-epoch) at the checkpoint.'`
 ]
 
 /** Also the upgrade of the four-column table: both ways end with the same columns. */
@@ -67,7 +68,8 @@ const subscriptions = [
      ADD CONSTRAINT webhook_subscriptions_id_uniq UNIQUE (id)`,
   `CREATE INDEX webhook_subscriptions_endpoint ON pgstream.webhook_subscriptions (endpoint_id)`,
   `COMMENT ON TABLE pgstream.webhook_subscriptions IS
-     'Whether an event is sent: empty schema_name or table_name mean any, NULL or empty event_types all. Public: may be written with SQL; a row holds for the transactions that commit after its own.'`
+     'Whether an event is sent: empty schema_name or table_name mean any, NULL or empty event_types
+      all. Public: may be written with SQL; a row holds for the transactions that commit after its own.'`
 ]
 
 export default Effect.gen(function*() {

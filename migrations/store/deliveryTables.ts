@@ -14,7 +14,8 @@ export const deliveryTables: ReadonlyArray<string> = [
      recent     jsonb       NOT NULL DEFAULT '[]',
      updated_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 50)`,
   `COMMENT ON TABLE pgstream.checkpoint IS
-     'Everything at or below position is delivered or parked, for every endpoint. 0/0: none yet, the position of the slot holds.'`,
+     'Everything at or below position is delivered or parked, for every endpoint.
+      0/0: none yet, the position of the slot holds.'`,
   `COMMENT ON COLUMN pgstream.checkpoint.versions IS
      'Settings that decide matching when the position was stored; empty: not known yet.'`,
   `COMMENT ON COLUMN pgstream.checkpoint.addresses IS
@@ -67,7 +68,8 @@ export const deliveryTables: ReadonlyArray<string> = [
   `CREATE INDEX webhook_deliveries_waiting ON pgstream.webhook_deliveries (stream, endpoint_id, commit_lsn, ordinal)
      WHERE state = 'waiting'`,
   `COMMENT ON TABLE pgstream.webhook_deliveries IS
-     'Parked deliveries: what failed beyond its live time and what waits behind such a one (waiting), and what is not tried any more by itself (dead).'`,
+     'Parked deliveries: what failed beyond its live time and what waits behind such a one
+      (waiting), and what is not tried any more by itself (dead).'`,
   `COMMENT ON COLUMN pgstream.webhook_deliveries.ordinal IS
      'Place in its transaction: 2^20 times the number in event_id, plus the place of a schema event.'`,
   `COMMENT ON COLUMN pgstream.webhook_deliveries.keys IS

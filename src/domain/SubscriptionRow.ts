@@ -40,9 +40,12 @@ export const parseTextArray = (text: string): ReadonlyArray<string> => {
   return elements
 }
 
+const TIMESTAMP =
+  /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?$/
+
 /** `2026-11-24 00:12:21.22944+00` as µs since 1970; `0` for what is no such text (infinity). */
 export const parseTimestampUs = (text: string): number => {
-  const match = /^(\d{4,})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?$/.exec(text)
+  const match = TIMESTAMP.exec(text)
   if (match === null) return 0
   const part = (i: number): number => Number(match[i] ?? 0)
   const ms = Date.UTC(part(1), part(2) - 1, part(3), part(4), part(5), part(6))

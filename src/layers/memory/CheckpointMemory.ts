@@ -22,7 +22,8 @@ interface Stored {
 }
 
 const empty = (): Stored => ({
-  position: zero, versions: "", counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map(), recent: []
+  position: zero, versions: "", counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map(),
+  recent: []
 })
 
 const newEpoch = (): string => randomBytes(8).toString("hex")

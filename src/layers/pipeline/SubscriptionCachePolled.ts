@@ -21,6 +21,8 @@ import { SubscriptionStore } from "../../services/SubscriptionStore.ts"
 /** Between two reads that failed: exponential, at most this. */
 const RETRY_MAX = Duration.seconds(5)
 
+const retries = Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced(RETRY_MAX)]).pipe(Schedule.jittered)
+
 /** The rows as they were read last; a new array for each read. */
 interface Latest {
   rows: ReadonlyArray<Subscription>
@@ -72,7 +74,7 @@ export const layer: Layer.Layer<SubscriptionCache, never, SubscriptionStore | St
     /** Waits while the store is down: events wait with it at the start, and keep their definitions later. */
     const read = store.list.pipe(
       Effect.tapError(() => Effect.logWarning("Cannot read the subscriptions; trying again.")),
-      Effect.retry(Schedule.min([Schedule.exponential("250 millis"), Schedule.spaced(RETRY_MAX)]).pipe(Schedule.jittered)),
+      Effect.retry(retries),
       Effect.map((rows) => {
         latest.rows = rows
       })

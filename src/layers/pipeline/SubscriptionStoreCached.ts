@@ -41,4 +41,7 @@ export const make = Effect.gen(function*() {
   })
 })
 
-export const layer: Layer.Layer<SubscriptionStore, never, SubscriptionStore | StoreSettings> = Layer.effect(SubscriptionStore, make)
+export const layer: Layer.Layer<SubscriptionStore, never, SubscriptionStore | StoreSettings> = Layer.effect(
+  SubscriptionStore,
+  make
+)

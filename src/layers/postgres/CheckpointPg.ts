@@ -8,7 +8,9 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../domain/Lsn.ts"
 import * as StreamId from "../../domain/StreamId.ts"
-import { Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate } from "../../services/Checkpoint.ts"
+import {
+  Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate
+} from "../../services/Checkpoint.ts"
 import { FailPoints } from "../../services/FailPoints.ts"
 import { readState } from "./CheckpointPgRead.ts"
 import { writeChanges } from "./CheckpointPgWrite.ts"
@@ -70,7 +72,8 @@ export const make = Effect.gen(function*() {
   const save = Effect.fnUntraced(function*(id: StreamId.StreamId, update: CheckpointUpdate) {
     const stream = StreamId.format(id)
     const moved = yield* sql`
-      INSERT INTO pgstream.checkpoint AS c (stream, position) VALUES (${stream}, ${Lsn.format(update.position)}::pg_lsn)
+      INSERT INTO pgstream.checkpoint AS c (stream, position)
+      VALUES (${stream}, ${Lsn.format(update.position)}::pg_lsn)
       ON CONFLICT (stream) DO UPDATE SET position = excluded.position, updated_at = now()
       WHERE c.position <= excluded.position
       RETURNING 1 AS moved`

@@ -5,15 +5,22 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { ChangeKind } from "../../domain/Change.ts"
 import * as Lsn from "../../domain/Lsn.ts"
 import * as StreamId from "../../domain/StreamId.ts"
-import type { Subscription } from "../../domain/Subscription.ts"
+import type { EndpointId, Subscription } from "../../domain/Subscription.ts"
 import type { RecentRow, SchemaVersion, TableShape } from "../../domain/TableShape.ts"
 import type { CheckpointState, EndpointCount } from "../../services/Checkpoint.ts"
 
 /** JSON has no `undefined`: the members that may be it are there again. */
-const shapeOf = (stored: TableShape): TableShape => ({ ...stored, fullIsOurs: stored.fullIsOurs, tableId: stored.tableId })
+const shapeOf = (stored: TableShape): TableShape =>
+  ({ ...stored, fullIsOurs: stored.fullIsOurs, tableId: stored.tableId })
 
 const versionOf = (stored: SchemaVersion): SchemaVersion =>
   stored.outdated === undefined ? stored : { ...stored, outdated: stored.outdated.map(shapeOf) }
+
+interface CheckpointRow {
+  readonly position: string
+  readonly versions: string
+  readonly recent: ReadonlyArray<RecentRow>
+}
 
 interface DefinitionRow {
   readonly id: string
@@ -27,7 +34,7 @@ interface DefinitionRow {
 
 export const readState = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: StreamId.StreamId) {
   const stream = StreamId.format(id)
-  const [row] = yield* sql<{ readonly position: string; readonly versions: string; readonly recent: ReadonlyArray<RecentRow> }>`
+  const [row] = yield* sql<CheckpointRow>`
     SELECT position::text AS position, versions, recent FROM pgstream.checkpoint WHERE stream = ${stream}`
   const counts = yield* sql<{ readonly endpoint_id: string; readonly count: bigint; readonly epoch: string }>`
     SELECT endpoint_id, count, epoch FROM pgstream.endpoint_streams WHERE stream = ${stream}`
@@ -41,7 +48,8 @@ export const readState = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, i
   const state: CheckpointState = {
     stream: id,
     position: row === undefined ? Lsn.zero : Result.getOrThrow(Lsn.parse(row.position)),
-    counts: new Map(counts.map((c): [string, EndpointCount] => [c.endpoint_id, { count: Number(c.count), epoch: c.epoch }])),
+    counts: new Map(counts.map(({ endpoint_id: endpoint, count, epoch }): [EndpointId, EndpointCount] =>
+      [endpoint, { count: Number(count), epoch }])),
     definitions: definitions.map((d): Subscription => ({
       id: d.id,
       endpointId: d.endpoint_id,

@@ -27,7 +27,8 @@ const writeDefinitions = (sql: SqlClient.SqlClient, stream: string, rows: Readon
     SELECT ${stream}, r.id, r."endpointId", r.url, r."schema", r."table",
       ARRAY(SELECT jsonb_array_elements_text(r."eventTypes")), r."createdAtUs"
     FROM jsonb_to_recordset(${JSON.stringify(lastOfEach(rows))}::jsonb)
-      AS r(id uuid, "endpointId" uuid, url text, "schema" text, "table" text, "eventTypes" jsonb, "createdAtUs" bigint)
+      AS r(id uuid, "endpointId" uuid, url text, "schema" text, "table" text, "eventTypes" jsonb,
+        "createdAtUs" bigint)
     ON CONFLICT (stream, id) DO UPDATE
     SET endpoint_id = excluded.endpoint_id, url = excluded.url, schema_name = excluded.schema_name,
       table_name = excluded.table_name, event_types = excluded.event_types, created_at_us = excluded.created_at_us`
@@ -40,7 +41,8 @@ const writeShapes = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, stream
     else there.push(shape)
   }
   if (gone.length > 0) {
-    yield* sql`DELETE FROM pgstream.checkpoint_shapes WHERE stream = ${stream} AND oid = ANY (${gone}::text[]::bigint[])`
+    yield* sql`DELETE FROM pgstream.checkpoint_shapes
+      WHERE stream = ${stream} AND oid = ANY (${gone}::text[]::bigint[])`
   }
   for (let from = 0; from < there.length; from += SHAPES_PER_STATEMENT) {
     yield* sql`INSERT INTO pgstream.checkpoint_shapes (stream, oid, shape)
@@ -59,7 +61,11 @@ const writeShapes = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, stream
   }
 })
 
-export const writeChanges = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, stream: string, update: CheckpointUpdate) {
+export const writeChanges = Effect.fnUntraced(function*(
+  sql: SqlClient.SqlClient,
+  stream: string,
+  update: CheckpointUpdate
+) {
   if (update.counts.size > 0) yield* writeCounts(sql, stream, update.counts)
   if (update.removed.length > 0) {
     yield* sql`DELETE FROM pgstream.checkpoint_definitions

@@ -116,11 +116,13 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     })
   })
 
-export const layer: Layer.Layer<Endpoints, never, StoreSql | StoreSettings | NotifierSettings | Listener> = Layer.effect(
+type Requirements = StoreSql | StoreSettings | NotifierSettings
+
+export const layer: Layer.Layer<Endpoints, never, Requirements | Listener> = Layer.effect(
   Endpoints,
   Effect.flatMap(Listener, (listener) => make(listener.identify))
 ).pipe(Layer.provide(StoreHints.layer))
 
 /** For a stream that is known already. */
-export const layerFor = (stream: StreamId.StreamId): Layer.Layer<Endpoints, never, StoreSql | StoreSettings | NotifierSettings> =>
+export const layerFor = (stream: StreamId.StreamId): Layer.Layer<Endpoints, never, Requirements> =>
   Layer.effect(Endpoints, make(Effect.succeed(stream))).pipe(Layer.provide(StoreHints.layer))

@@ -40,8 +40,11 @@ const endEmpty = Effect.fnUntraced(function*(sql: SqlClient.SqlClient) {
     const ids = locked.map((row) => row.id)
     const ended = yield* sql<{ readonly id: string }>`
       DELETE FROM pgstream.webhook_endpoints e WHERE e.id = ANY (${ids}::text[]::uuid[])
-        AND NOT EXISTS (SELECT FROM pgstream.webhook_subscriptions s WHERE s.endpoint_id = e.id) RETURNING e.id::text AS id`
-    yield* sql`DELETE FROM pgstream.endpoint_streams WHERE endpoint_id = ANY (${ended.map((row) => row.id)}::text[]::uuid[])`
+        AND NOT EXISTS (SELECT FROM pgstream.webhook_subscriptions s WHERE s.endpoint_id = e.id)
+      RETURNING e.id::text AS id`
+    yield* sql`
+      DELETE FROM pgstream.endpoint_streams
+      WHERE endpoint_id = ANY (${ended.map((row) => row.id)}::text[]::uuid[])`
   }))
 })
 

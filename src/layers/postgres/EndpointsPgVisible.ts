@@ -46,7 +46,9 @@ export const untilVisible = <A>(
       const found = yield* look
       if (found !== undefined || ended) return found
       if (looks >= LOOKS && !(yield* waitsForStandby(sql))) return undefined
-      if (looks === LOOKS) yield* Effect.logWarning("An endpoint is not visible yet: its commit waits for a synchronous standby.")
+      if (looks === LOOKS) {
+        yield* Effect.logWarning("An endpoint is not visible yet: its commit waits for a synchronous standby.")
+      }
       yield* Effect.sleep(BETWEEN)
     }
   })

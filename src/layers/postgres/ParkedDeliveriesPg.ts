@@ -8,7 +8,9 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../domain/Lsn.ts"
 import * as StreamId from "../../domain/StreamId.ts"
-import { type ParkedCursor, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery } from "../../services/ParkedDeliveries.ts"
+import {
+  type ParkedCursor, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery
+} from "../../services/ParkedDeliveries.ts"
 import { type DeliveryRow, deliveryOf, type KeysRow, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
 import { StoreSql } from "./Sql.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -91,10 +93,17 @@ const change = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
 const START: ParkedCursor = { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER }
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
-const page = (sql: SqlClient.SqlClient, stream: string, endpoint: string, after: ParkedCursor, limit: number, maxBytes: number) =>
+const page = (
+  sql: SqlClient.SqlClient,
+  stream: string,
+  endpoint: string,
+  after: ParkedCursor,
+  limit: number,
+  maxBytes: number
+) =>
   sql<DeliveryRow>`
-    SELECT q.event_id, q.commit_lsn::text AS commit_lsn, q.ordinal, q.state, q.due_at, q.attempts, q.retries, q.sequence,
-      q.last_error, q.table_name, q.kind, q.selected_by, q.keys, q.body
+    SELECT q.event_id, q.commit_lsn::text AS commit_lsn, q.ordinal, q.state, q.due_at, q.attempts, q.retries,
+      q.sequence, q.last_error, q.table_name, q.kind, q.selected_by, q.keys, q.body
     FROM (
       SELECT p.*, sum(p.size) OVER (ORDER BY p.commit_lsn, p.ordinal)
         - sum(p.size) OVER (PARTITION BY p.commit_lsn, p.ordinal) AS bytes_before

@@ -10,13 +10,15 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 /** One attempt: longer means a connection that is lost without a word. Each statement here moves at most a few MiB. */
 const ATTEMPT_TIMEOUT = Duration.seconds(60)
 
-const schedule = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+const schedule = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered
+)
 
 /** SQLSTATE of the server's answer; `undefined` when there was none. */
 export const sqlState = (error: SqlError): string | undefined => {
   const cause: unknown = error.reason.cause
-  if (typeof cause !== "object" || cause === null || !("code" in cause) || typeof cause.code !== "string") return undefined
-  return /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : undefined
+  if (typeof cause !== "object" || cause === null || !("code" in cause)) return undefined
+  return typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code) ? cause.code : undefined
 }
 
 /**
@@ -30,7 +32,8 @@ export const isTransient = (error: SqlError): boolean => {
 }
 
 /** The store cannot be reached now; an answer that refuses something is not that. */
-export const isUnavailable = (error: SqlError): boolean => error.reason._tag === "ConnectionError" || isTransient(error)
+export const isUnavailable = (error: SqlError): boolean =>
+  error.reason._tag === "ConnectionError" || isTransient(error)
 
 /**
  * The error without what Postgres adds of the row (DETAIL: "Failing row contains …"), which may hold a body. Data
@@ -51,7 +54,8 @@ const timedOut = new SqlError({
 })
 
 /** Repeats `self` while the store is away, for as long as it takes; says so once, and when it is back. */
-export const whileAway = (operation: string) => <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
+export const whileAway = (operation: string) =>
+<A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
   Effect.suspend(() => {
     let away = false
     const attempt = self.pipe(
@@ -64,7 +68,8 @@ export const whileAway = (operation: string) => <A, R>(self: Effect.Effect<A, Sq
         )
       })
     )
-    return Effect.retry(attempt, { schedule, while: isTransient }).pipe(
-      Effect.tap(() => (away ? Effect.logInfo("The store is back.").pipe(Effect.annotateLogs({ operation })) : Effect.void))
+    const back = Effect.suspend(() =>
+      away ? Effect.logInfo("The store is back.").pipe(Effect.annotateLogs({ operation })) : Effect.void
     )
+    return Effect.retry(attempt, { schedule, while: isTransient }).pipe(Effect.tap(back))
   })

@@ -37,7 +37,11 @@ const subscriptionOf = (row: SubscriptionRow): Subscription => ({
 })
 
 const timedOut = new SqlError({
-  reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${TIMEOUT}`, operation: "execute" })
+  reason: new ConnectionError({
+    cause: new Error("timeout"),
+    message: `no answer within ${TIMEOUT}`,
+    operation: "execute"
+  })
 })
 
 /** Another session did the opposite in the same moment: the statement is whole, and may be sent again. */
@@ -75,7 +79,10 @@ export const make = Effect.gen(function*() {
       operation("unsubscribe", sql`
         DELETE FROM pgstream.webhook_subscriptions
         WHERE url = ${url} AND schema_name = ${schema} AND table_name = ${table} RETURNING 1 AS gone`
-      ).pipe(Effect.map((rows) => rows.length > 0), Effect.tap((gone) => (gone ? StoreHints.notify(sql) : Effect.void))),
+      ).pipe(
+        Effect.map((rows) => rows.length > 0),
+        Effect.tap((gone) => (gone ? StoreHints.notify(sql) : Effect.void))
+      ),
     hints
   })
 })
