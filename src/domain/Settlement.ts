@@ -103,6 +103,8 @@ export class Settlement {
   private readonly queue: Array<Ticket> = []
   private head = 0
   private sum: Sum | undefined
+  /** Handed out by `next`, perhaps not stored yet. */
+  private taken: Sum | undefined
   private highest: Lsn
 
   /** Positions at or below `from` are never reported. */
@@ -150,10 +152,20 @@ export class Settlement {
     return this.sum !== undefined
   }
 
-  /** What settled since it was asked last. */
+  /** What settled since it was asked last; asking says that what was handed out before is stored. */
   next(): SettledDelta | undefined {
-    const sum = this.sum
-    if (sum === undefined) return undefined
+    this.taken = this.sum
+    this.sum = undefined
+    return this.taken?.delta()
+  }
+
+  /** The last word: what settled since `next`, and what that handed out, since its caller may have been stopped on the way. */
+  rest(): SettledDelta | undefined {
+    if (this.sum === undefined && this.taken === undefined) return undefined
+    const sum = new Sum()
+    if (this.taken !== undefined) sum.merge(this.taken)
+    if (this.sum !== undefined) sum.merge(this.sum)
+    this.taken = undefined
     this.sum = undefined
     return sum.delta()
   }

@@ -21,7 +21,10 @@ export interface Notifying {
   readonly settled: Effect.Effect<Settled, NotifierError>
   /** No more chunks: waits until what is in flight has ended, at most for the grace period. */
   readonly drain: Effect.Effect<void>
-  /** What is settled and was not taken from `settled` yet, without waiting: the last word before the end. */
+  /**
+   * The last word before the end, without waiting: what is settled and was not taken from `settled` yet, and what was
+   * taken last, since its taker may have been stopped before it was stored. Storing that twice changes nothing.
+   */
   readonly rest: Effect.Effect<Settled | undefined>
 }
 

@@ -51,8 +51,7 @@ interface Life {
   readonly time: VirtualTime
   notifying: Notifying | undefined
   failure: string | undefined
-  /** Something that settled was taken and is not stored yet. */
-  saving: boolean
+  /** It stops gracefully. */
   stopping: boolean
 }
 
@@ -177,20 +176,21 @@ const feed = (world: World, life: Life, notifying: Notifying) =>
 
 const startOf = (item: Item): number => (item._tag === "Keepalive" ? item.walEnd : item.transaction.commitLsn)
 
+/** A stop interrupts the save under way: then only the last word is stored. */
 const save = (world: World, life: Life, settled: Effect.Effect<Settled | undefined, NotifierError>) =>
   Effect.gen(function*() {
     const result = yield* settled
     if (result === undefined) return
-    life.saving = true
+    const underWay = !life.stopping
     world.oracle.settled(result.update)
     yield* life.time.sleep(world.random.int(0, world.plan.saveMs))
+    if (underWay && life.stopping) return
     world.position = result.update.position
     for (const [id, count] of result.update.counts) world.counts.set(id, count)
-    life.saving = false
   })
 
 const boot = (world: World): Life => {
-  const life: Life = { time: new VirtualTime(world.now), notifying: undefined, failure: undefined, saving: false, stopping: false }
+  const life: Life = { time: new VirtualTime(world.now), notifying: undefined, failure: undefined, stopping: false }
   const checkpoint: CheckpointState = {
     stream, position: world.position, counts: new Map(world.counts), definitions: [], shapes: { tables: [], versions: [] }, versions: ""
   }
@@ -212,12 +212,11 @@ const boot = (world: World): Life => {
   return life
 }
 
-/** Ends the save under way, drains, stores what is settled, and ends. */
+/** Drains, stores what is settled, and ends. */
 const stopGracefully = (world: World, life: Life): void => {
   const { notifying, time } = life
   if (notifying === undefined) return
   life.stopping = true
-  time.runUntil(() => !life.saving, time.now + 60_000)
   let over = false
   const program = Effect.gen(function*() {
     yield* notifying.drain

@@ -55,7 +55,7 @@ const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Noti
       return Effect.raceFirst(idle, Effect.sleep(core.settings.graceMs))
     }),
     rest: Effect.sync(() => {
-      const update = core.settlement.next()
+      const update = core.settlement.rest()
       return update === undefined ? undefined : { update }
     })
   }

@@ -68,6 +68,25 @@ describe("Settlement", () => {
     assert.deepStrictEqual(delta.shapes.entries.map(({ id }) => id), ["x1", "x2"])
   })
 
+  it("says as its last word also what was taken and perhaps not stored, and what was stored no more", () => {
+    const settlement = new Settlement(0, Rules.all)
+    const settleAt = (position: number, id: string) => {
+      const ticket = settlement.begin()
+      settlement.mark(ticket, position, [[id, { count: position, epoch: "x" }]], undefined, undefined)
+      settlement.settle(ticket)
+    }
+    settleAt(10, "stored")
+    settlement.next()
+    settleAt(20, "taken")
+    const taken = settlement.next()!
+    settleAt(30, "rest")
+    const last = settlement.rest()!
+    assert.strictEqual(last.position, 30)
+    assert.deepStrictEqual([...last.counts.keys()], ["taken", "rest"])
+    assert.deepStrictEqual([...taken.counts.keys()], ["taken"])
+    assert.isUndefined(settlement.rest())
+  })
+
   it("forgets settled tickets: its memory does not grow with the stream", () => {
     const settlement = new Settlement(0, Rules.all)
     for (let n = 1; n <= 10_000; n++) {
