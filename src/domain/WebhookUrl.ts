@@ -59,3 +59,13 @@ export const describe = (text: string): string => {
   const url = URL.parse(text)
   return url === null ? "(no URL)" : `${url.origin}${url.pathname}`
 }
+
+/** As given, but for its userinfo, which becomes `***`. */
+export const withoutUserinfo = (text: string): string => {
+  const url = URL.parse(text)
+  if (url === null) return text.includes("@") ? "(no URL)" : text
+  if (url.username === "" && url.password === "") return text
+  url.username = "***"
+  url.password = ""
+  return url.href
+}

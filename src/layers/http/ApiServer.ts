@@ -1,0 +1,176 @@
+/**
+ * The subscription API: `/webhooks/…`, `/docs` and `/openapi.json`, on an address of its own.
+ *
+ * A request is checked (ApiGuard), its body read to a bound, and then handed to the HttpApi as a whole; so a slow or
+ * endless body holds a socket and 64 KiB, never a fiber. A mutation that began is not interrupted by a client that
+ * leaves. At the end requests under way may take up to `STOP_MS`.
+ */
+import * as Effect from "effect/Effect"
+import * as HttpEffect from "effect/http/HttpEffect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import * as HttpServer from "effect/http/HttpServer"
+import type { HttpServerRequest } from "effect/http/HttpServerRequest"
+import * as HttpServerRespondable from "effect/http/HttpServerRespondable"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import * as Problems from "../../services/ApiProblems.ts"
+import type { Endpoints } from "../../services/Endpoints.ts"
+import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
+import { MAX_BODY_BYTES, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
+import * as ApiGuard from "./ApiGuard.ts"
+import * as ApiHandlers from "./ApiHandlers.ts"
+import { type ListenError, listening } from "./listening.ts"
+
+/** Connections that the API holds at once; more are closed as they come. */
+const MAX_CONNECTIONS = 256
+/** How long the end waits for requests under way, ms. */
+const STOP_MS = 2_000
+/** A client that got 503 may come again after this, s. */
+const RETRY_AFTER_S = "5"
+
+type WebHandler = (request: Request) => Promise<Response>
+
+const PROBLEM = "application/problem+json"
+const MUST_BE_OBJECT = "Expected a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
+
+const encodeRefusal = Schema.encodeSync(Schema.Union([
+  Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.NoSuchPath, Problems.NoSuchMethod,
+  Problems.TooLarge, Problems.NotJson, Problems.Failed
+]))
+
+type Refused = Parameters<typeof encodeRefusal>[0]
+
+const headersFor = (problem: Refused, path: string): Record<string, string> => {
+  if (problem.status === 401) return { "www-authenticate": "Bearer realm=\"pgstream\"" }
+  if (problem.status === 405) return { allow: ApiGuard.allowedMethods(path) ?? "" }
+  return {}
+}
+
+/** Answers without the API. What is left of the body is read and dropped by Node until `requestTimeout`. */
+const refuse = (response: ServerResponse, problem: Refused, path: string): void => {
+  const body = Buffer.from(JSON.stringify(encodeRefusal(problem)))
+  response.writeHead(problem.status, {
+    "content-type": PROBLEM, "content-length": body.length, "cache-control": "no-store", ...headersFor(problem, path)
+  })
+  response.end(body)
+}
+
+/** `undefined`: it is longer than the bound. Never resolves when the client leaves before its end. */
+const readBody = (request: IncomingMessage): Promise<Buffer | undefined> =>
+  new Promise((resolve) => {
+    const parts: Array<Buffer> = []
+    let bytes = 0
+    request.on("data", (part: Buffer) => {
+      bytes += part.length
+      if (bytes <= MAX_BODY_BYTES) parts.push(part)
+      else resolve(undefined)
+    })
+    request.on("end", () => resolve(Buffer.concat(parts)))
+  })
+
+const isJson = (body: Buffer): boolean => {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body))
+    return true
+  } catch {
+    return false
+  }
+}
+
+const notJson = (body: Buffer) => {
+  const problem = body.length === 0 ? `is empty. ${MUST_BE_OBJECT}` : `is not valid JSON in UTF-8. ${MUST_BE_OBJECT}`
+  return new Problems.InvalidRequest({ detail: `The body ${problem}`, errors: [{ field: "", problem }] })
+}
+
+/** From the moment that the answer is complete, it must leave within the limit. */
+const limitWriting = (response: ServerResponse, writeTimeoutMs: number): void => {
+  response.once("prefinish", () => {
+    const timer = setTimeout(() => response.destroy(), writeTimeoutMs)
+    response.once("close", () => clearTimeout(timer))
+  })
+}
+
+const respond = async (response: ServerResponse, answer: Response): Promise<void> => {
+  const body = Buffer.from(await answer.arrayBuffer())
+  response.writeHead(answer.status, {
+    ...Object.fromEntries(answer.headers),
+    "content-length": body.length,
+    "cache-control": "no-store",
+    ...(answer.status === 503 ? { "retry-after": RETRY_AFTER_S } : {})
+  })
+  response.end(body)
+}
+
+const listener = (settings: ApiSettingsShape, handler: WebHandler, underWay: Set<Promise<void>>) => {
+  const guard = ApiGuard.make(settings)
+  const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
+    const init: RequestInit = { method: request.method ?? "GET", headers: { accept: "application/json" } }
+    if (request.method === "POST") {
+      const body = await readBody(request)
+      if (body === undefined) return refuse(response, ApiGuard.tooLarge(), path)
+      if (!isJson(body)) return refuse(response, notJson(body), path)
+      Object.assign(init, { body, headers: { "content-type": "application/json" } })
+    }
+    const work = handler(new Request(`http://localhost${path}`, init)).then((answered) => respond(response, answered))
+    underWay.add(work)
+    try {
+      await work
+    } finally {
+      underWay.delete(work)
+    }
+  }
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    limitWriting(response, settings.writeTimeoutMs)
+    const path = (request.url ?? "/").split("?", 1)[0]!
+    const refusal = guard({ method: request.method ?? "", path, headers: request.headers })
+    if (refusal !== undefined) return refuse(response, refusal, path)
+    answer(request, response, path).catch(() => response.destroy())
+  }
+}
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(SubscriptionApi, { openapiPath: "/openapi.json" }).pipe(Layer.provide(ApiHandlers.layer)),
+  HttpApiScalar.layer(SubscriptionApi, { path: "/docs" })
+).pipe(Layer.provide(HttpServer.layerServices))
+
+const webHandler = Effect.gen(function*() {
+  const api = yield* HttpRouter.toHttpEffect(routes)
+  const safe = api.pipe(
+    Effect.catchCause((cause) =>
+      Effect.andThen(
+        Effect.logError("The API failed to answer.", cause),
+        HttpServerRespondable.toResponse(new Problems.Failed({ detail: "A fault of the service itself; its log has it." }))
+      )
+    )
+  )
+  return HttpEffect.toWebHandlerWith<never, HttpServerRequest | Scope.Scope>(yield* Effect.context<never>())(safe)
+})
+
+/** Gives the port; for who chose port 0. */
+export const serve = Effect.gen(function*() {
+  const settings = yield* ApiSettings
+  const handler = yield* webHandler
+  const underWay = new Set<Promise<void>>()
+  const server = createServer({
+    headersTimeout: settings.readTimeoutMs,
+    requestTimeout: settings.readTimeoutMs,
+    connectionsCheckingInterval: Math.max(Math.ceil(settings.readTimeoutMs / 10), 50)
+  }, listener(settings, handler, underWay))
+  server.maxConnections = MAX_CONNECTIONS
+  const port = yield* listening(server, {
+    what: "subscription API", host: settings.host, port: settings.port, setting: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS"
+  })
+  yield* Effect.addFinalizer(() =>
+    Effect.promise(() => Promise.allSettled(underWay)).pipe(
+      Effect.timeoutOrElse({ duration: STOP_MS, orElse: () => Effect.void })
+    )
+  )
+  return port
+})
+
+export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints> = Layer.effectDiscard(serve)

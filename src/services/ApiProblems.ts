@@ -1,0 +1,62 @@
+/** The problem documents (RFC 9457) of the API. `code` is stable and a heading of docs/errors.md. */
+import * as HttpApiError from "effect/http-api/HttpApiError"
+import * as Schema from "effect/Schema"
+
+const common = <const Code extends string>(code: Code) => ({ code: Schema.tag(code), detail: Schema.String })
+
+/** One field of a request that cannot be used. */
+export const FieldProblem = Schema.Struct({
+  /** Such as `url` or `event_types[0]`; `""` is the body as a whole. */
+  field: Schema.String,
+  problem: Schema.String
+})
+
+export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("InvalidRequest", {
+  type: "urn:pgstream:problem:InvalidRequest", status: 400, title: "The request cannot be used"
+}, { ...common("InvalidRequest"), errors: Schema.Array(FieldProblem) }) {}
+
+export class Unauthorized extends HttpApiError.Problem<Unauthorized>()("Unauthorized", {
+  type: "urn:pgstream:problem:Unauthorized", status: 401, title: "A token is required"
+}, common("Unauthorized")) {}
+
+export class NotAllowed extends HttpApiError.Problem<NotAllowed>()("NotAllowed", {
+  type: "urn:pgstream:problem:NotAllowed", status: 403, title: "Not from there"
+}, common("NotAllowed")) {}
+
+export class NotSubscribed extends HttpApiError.Problem<NotSubscribed>()("NotSubscribed", {
+  type: "urn:pgstream:problem:NotSubscribed", status: 404, title: "No such subscription"
+}, common("NotSubscribed")) {}
+
+export class NoSuchPath extends HttpApiError.Problem<NoSuchPath>()("NoSuchPath", {
+  type: "urn:pgstream:problem:NoSuchPath", status: 404, title: "No such path"
+}, common("NoSuchPath")) {}
+
+export class NoSuchMethod extends HttpApiError.Problem<NoSuchMethod>()("NoSuchMethod", {
+  type: "urn:pgstream:problem:NoSuchMethod", status: 405, title: "Not with this method"
+}, common("NoSuchMethod")) {}
+
+export class TooLarge extends HttpApiError.Problem<TooLarge>()("TooLarge", {
+  type: "urn:pgstream:problem:TooLarge", status: 413, title: "The body is too large"
+}, common("TooLarge")) {}
+
+export class NotJson extends HttpApiError.Problem<NotJson>()("NotJson", {
+  type: "urn:pgstream:problem:NotJson", status: 415, title: "Only JSON"
+}, common("NotJson")) {}
+
+/** The store cannot be reached now. */
+export class StoreUnavailable extends HttpApiError.Problem<StoreUnavailable>()("StoreUnavailable", {
+  type: "urn:pgstream:problem:StoreUnavailable", status: 503, title: "The subscription store cannot be reached"
+}, common("StoreUnavailable")) {}
+
+/** The store answered with an error: its schema is not as it should be, or a right is missing. */
+export class StoreRefused extends HttpApiError.Problem<StoreRefused>()("StoreRefused", {
+  type: "urn:pgstream:problem:StoreRefused", status: 500, title: "The subscription store refused"
+}, common("StoreRefused")) {}
+
+/** What is refused before a request is read. */
+export type Refusal = Unauthorized | NotAllowed | NoSuchPath | NoSuchMethod | TooLarge | NotJson
+
+/** A fault of ours. */
+export class Failed extends HttpApiError.Problem<Failed>()("Failed", {
+  type: "urn:pgstream:problem:Failed", status: 500, title: "The service failed"
+}, common("Failed")) {}
