@@ -3,6 +3,8 @@
  * them, arms in turn, the least of the rounds (wall time, and CPU of the backend) and their ratio.
  *
  * `node bench/ddl.ts` · rounds: PGSTREAM_BENCH_ROUNDS (default 3) · scale: PGSTREAM_BENCH_TABLES (default 2000).
+ * Databases are left until the end: ext4 is slow to make files for seconds after many were deleted. For quiet figures
+ * keep the data off the disk: `TMPDIR=/dev/shm node bench/ddl.ts`.
  * Bound (issue): CREATE at most 2.5 times bare, with and without a primary key. Needs a Postgres (test/support).
  */
 import { execFileSync } from "node:child_process"
@@ -88,7 +90,6 @@ try {
         if (arm === "ours") await install(database)
         if (one.before !== "") runSql(database, one.before)
         times[arm].push(runSql(database, one.measured))
-        server.psql(`DROP DATABASE ${database}`)
       }
     }
     const [bare, ours] = [least(times.bare), least(times.ours)]
