@@ -5,6 +5,10 @@ import { join } from "node:path"
 import { afterAll, inject } from "vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as PublicationScan from "../../src/layers/postgres/PublicationScan.ts"
+import { make, SourceSql } from "../../src/layers/postgres/Sql.ts"
 import { Setup } from "../../src/services/Setup.ts"
 import { startServer } from "../support/PostgresServer.ts"
 import { eventually, type TestDatabase, testDatabase } from "../support/database.ts"
@@ -63,6 +67,9 @@ describe("transactions that are older than the triggers", () => {
     psql.send("CREATE TABLE late(v int); COMMIT;")
     assert.isTrue((await running).slotCreated)
     await psql.end()
+    const later = await openTransaction(waits, "later-batch")
+    assert.isFalse((await init(waits.url, "setup_waits_slot", { waitMs: 0 })).slotCreated)
+    await later.end()
     assert.strictEqual(waits.psql(`UPDATE late SET v = 1; SELECT relreplident FROM pg_class WHERE relname = 'late'`).trim(), "f")
     await destroy(waits.url, "setup_waits_slot")
   })
@@ -146,7 +153,12 @@ describe("tables that cannot be covered", () => {
       kept.psql(`SELECT pubname, tablename FROM pg_publication_tables WHERE schemaname = 'public' ORDER BY 1, 2`).trim(),
       "pgstream|keyed\npgstream_inserts|keyless")
     assert.match((await status(kept.url, "setup_kept_slot")).findings.map((finding) => finding.summary).join(), /not published: public\.later/)
+    await Effect.runPromise(Effect.promise(() => eventually("the scan adds the new table", () =>
+      kept.psql(`SELECT pubname FROM pg_publication_tables WHERE tablename = 'later'`).trim() === "pgstream_inserts")).pipe(
+      Effect.provide(PublicationScan.layer(50).pipe(Layer.provide(Layer.effect(SourceSql, make(Redacted.make(kept.url), "scan")))))))
+    kept.psql(`ALTER TABLE later ADD PRIMARY KEY (v); CREATE TABLE another(v int)`)
     await init(kept.url, "setup_kept_slot", { keepIdentities: true })
+    assert.strictEqual(kept.psql(`SELECT pubname FROM pg_publication_tables WHERE tablename IN ('later', 'another') ORDER BY tablename`).trim(), "pgstream_inserts\npgstream")
     assert.deepStrictEqual((await status(kept.url, "setup_kept_slot")).findings, [])
     await destroy(kept.url, "setup_kept_slot")
     assert.strictEqual(leftovers(kept), "")
@@ -207,7 +219,11 @@ describe("faults that SQL shows", () => {
     assert.include(error.mend, `ALTER ROLE "${role}" REPLICATION;`)
     privilege.psql(`ALTER ROLE ${role} REPLICATION`)
     assert.include((await initFails(url, "setup_privilege_slot")).mend, `GRANT CREATE ON DATABASE "${privilege.name}" TO "${role}";`)
-    privilege.psql(`DROP ROLE ${role}`)
+    await init(privilege.url, "setup_privilege_slot")
+    const report = await status(url, "setup_privilege_slot")
+    assert.deepStrictEqual([report.reachable, report.findings.map((finding) => finding.code)], [true, ["NoPrivilege"]])
+    assert.include(report.findings[0]!.mend, `GRANT USAGE ON SCHEMA pgstream TO "${role}"`)
+    privilege.psql(`REVOKE ALL ON DATABASE "${privilege.name}" FROM ${role}; DROP ROLE ${role}`)
   })
 
   it("leaves everything when somebody reads the slot, and names the reader", async () => {

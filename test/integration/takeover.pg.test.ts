@@ -24,6 +24,7 @@ describe("takeover", () => {
   const eight = testDatabase("takeover_eight")
   const ahead = testDatabase("takeover_ahead")
   const running = testDatabase("takeover_running")
+  const halted = testDatabase("takeover_halted")
   const later = testDatabase("takeover_later")
   const copy = testDatabase("takeover_copy")
 
@@ -83,6 +84,21 @@ describe("takeover", () => {
     assert.strictEqual(psql(`SELECT count(*) FROM pgstream.endpoint_streams WHERE paused`), "0\n")
     psql(`INSERT INTO users VALUES (1)`)
     assert.strictEqual(psql(`SELECT count(*) > 0 FROM pg_logical_slot_peek_changes('${slot}', NULL, NULL)`), "t\n")
+  })
+
+  it("says it again when the first attempt did not come to its end", async () => {
+    const { url, name, psql } = halted
+    const slot = `${name}_slot`
+    const ids = seed(halted, 8)
+    psql(`SELECT pg_create_logical_replication_slot('${slot}', 'wal2json')`)
+    psql(`BEGIN; CREATE TABLE open_work(id int PRIMARY KEY); PREPARE TRANSACTION '${name}'`)
+    const error = await initFails(url, slot, { waitMs: 200 })
+    assert.match(error.summary, /was taken back, but not: the upgrade of schema pgstream\./)
+    assert.strictEqual((await checkFails(url, slot)).code, "TakeoverPending")
+    psql(`ROLLBACK PREPARED '${name}'`)
+    const report = await init(url, slot)
+    assert.match(report.notes.join("\n"), /Taken over.*not to be trusted.*4 endpoints taken over with the old order/s)
+    assert.deepStrictEqual(kept(psql), { ...ids, subscriptions: "4" })
   })
 
   it("refuses while the old process holds the slot, and names it", async () => {

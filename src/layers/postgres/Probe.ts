@@ -1,5 +1,5 @@
 /**
- * What the source database is and holds, read in one statement, without changing or locking anything of the
+ * What the source database is and holds, read without changing or locking anything of the
  * user's. `init`, `destroy`, `status` and `check` decide from this alone.
  */
 import type { PgClient } from "@effect/sql-pg"
@@ -55,6 +55,8 @@ export interface Facts {
   readonly storeMigrations: boolean
   readonly subscriptions: boolean
   readonly eventTriggers: number
+  /** A stream of this server and database is registered (`pgstream.streams`): an `init` here has ended well. */
+  readonly registered: boolean
   /** `all`: FOR ALL TABLES. `listed`: any of our listed publications. */
   readonly publication: "all" | "listed" | "none"
   /** `output_plugin_libraries`; `undefined` where the server does not have it or the role may not read it. */
@@ -64,7 +66,7 @@ export interface Facts {
 }
 
 interface Row {
-  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes"> & { readonly slotWalLimitMb: number; readonly libraries: string | null; readonly application: string; readonly standbyNames: string }
+  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes" | "registered"> & { readonly slotWalLimitMb: number; readonly libraries: string | null; readonly application: string; readonly standbyNames: string; readonly streams: boolean }
   readonly slot: (Omit<SlotFacts, "holder" | "safeWalBytes"> & { readonly safe: string | null; readonly holder: SlotFacts["holder"] | null }) | null
 }
 
@@ -95,6 +97,7 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
         'schema', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pgstream'),
         'schemaLog', c.names ? 'schema_log', 'seedMigrations', c.names ? 'schema_migrations',
         'sourceMigrations', c.names ? 'migrations_source', 'storeMigrations', c.names ? 'migrations_store',
+        'streams', c.names ? 'streams' AND coalesce(has_schema_privilege(to_regnamespace('pgstream'), 'USAGE'), false),
         'subscriptions', c.names ? 'webhook_subscriptions',
         'eventTriggers', (SELECT count(*) FROM pg_event_trigger e WHERE e.evtname IN ('pgstream_ddl', 'pgstream_drop') AND e.evtenabled <> 'D'),
         'publication', coalesce((SELECT CASE WHEN bool_or(p.puballtables AND p.pubname = ${PUBLICATION}) THEN 'all' ELSE 'listed' END
@@ -117,8 +120,11 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
       WHERE r.rolname = current_user`
     const { libraries, slotWalLimitMb, application, standbyNames, ...facts } = row!.facts
     const slot = row!.slot
+    const registered = facts.streams && (yield* sql`
+      SELECT 1 FROM pgstream.streams WHERE system_identifier = ${facts.systemIdentifier} AND database_oid = ${facts.databaseOid}::text::bigint LIMIT 1`).length > 0
     return {
       ...facts,
+      registered,
       synchronous: facts.synchronous || isSynchronousStandby(standbyNames, application),
       slotWalLimitBytes: slotWalLimitMb < 0 ? undefined : slotWalLimitMb * 1024 * 1024,
       pluginLibraries: libraries === null ? undefined : librariesOf(libraries),

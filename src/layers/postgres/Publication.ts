@@ -10,6 +10,7 @@ import type { PgClient } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import { PUBLICATION } from "./Probe.ts"
+import { serverFields } from "./SetupErrors.ts"
 
 export const INSERTS = `${PUBLICATION}_inserts`
 
@@ -28,6 +29,8 @@ export interface Listed {
   readonly insertsOnly: ReadonlyArray<string>
   /** `schema.table` of tables that this role does not own: not published. */
   readonly left: ReadonlyArray<string>
+  /** `schema.table` of tables that were in use: the next call tries again. */
+  readonly later: ReadonlyArray<string>
 }
 
 interface Candidate {
@@ -66,13 +69,18 @@ const add = (sql: PgClient.PgClient, publication: string, table: string) =>
     yield* sql.unsafe(`ALTER PUBLICATION ${publication} ADD TABLE ONLY ${table}`)
   }))
 
-const move = (sql: PgClient.PgClient, table: Candidate): Effect.Effect<void, SqlError> => {
+/** False: it is in use. One that went meanwhile is nothing to do. */
+const move = (sql: PgClient.PgClient, table: Candidate): Effect.Effect<boolean, SqlError> => {
   const target = table.usable ? PUBLICATION : INSERTS
-  if (table.place === (table.usable ? "all" : "inserts")) return Effect.void
+  if (table.place === (table.usable ? "all" : "inserts")) return Effect.succeed(true)
   return sql.withTransaction(Effect.gen(function*() {
     yield* sql`SET LOCAL lock_timeout = '500ms'`
     if (table.place !== "") yield* sql.unsafe(`ALTER PUBLICATION ${table.place === "all" ? PUBLICATION : INSERTS} DROP TABLE ONLY ${table.name}`)
     yield* add(sql, target, table.name)
+    return true
+  })).pipe(Effect.catchTag("SqlError", (error) => {
+    if (error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError") return Effect.succeed(false)
+    return serverFields(error).code === "42P01" ? Effect.succeed(true) : Effect.fail(error)
   }))
 }
 
@@ -81,8 +89,9 @@ export const refreshListed = (sql: PgClient.PgClient, serverVersion: number): Ef
   Effect.gen(function*() {
     const tables = yield* candidates(sql, serverVersion)
     const mine = tables.filter((table) => table.owned)
-    yield* Effect.forEach(mine, (table) => move(sql, table), { discard: true })
+    const done = yield* Effect.forEach(mine, (table) => move(sql, table))
     return {
+      later: mine.filter((_, n) => done[n] === false).map((table) => table.shown),
       added: mine.filter((table) => !table.shown.startsWith("pgstream.")).length,
       insertsOnly: mine.filter((table) => !table.usable).map((table) => table.shown),
       left: tables.filter((table) => !table.owned).map((table) => table.shown)
@@ -90,7 +99,7 @@ export const refreshListed = (sql: PgClient.PgClient, serverVersion: number): Ef
   })
 
 /** What the listed publications leave out; changes nothing. */
-export const listedState = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<Omit<Listed, "added">, SqlError> =>
+export const listedState = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<Omit<Listed, "added" | "later">, SqlError> =>
   Effect.map(candidates(sql, serverVersion), (tables) => ({
     insertsOnly: tables.filter((table) => table.place === "inserts").map((table) => table.shown),
     left: tables.filter((table) => table.place === "").map((table) => table.shown)

@@ -78,6 +78,7 @@ export const destroy = (parts: Parts): Effect.Effect<DestroyReport, SetupError> 
     const others = facts.sourceMigrations
       ? yield* Effect.mapError(SetupOids.others(parts.source, facts, parts.settings.slotName), fromSql(READ))
       : []
+    yield* Effect.mapError(versions(parts.source, parts.store), fromSql("reach the store. Nothing was changed"))
     const slotExisted = yield* dropSlot(parts, facts, notes)
     if (others.length > 0) {
       yield* dropStore(parts, stream, false)

@@ -30,6 +30,8 @@ export interface Progress {
   readonly plugin: Plugin
   readonly seed: Exclude<Takeover.Seed, { readonly _tag: "refused" }>
   readonly notes: Array<string>
+  /** What this call made and cannot take back: migrations go forward only. */
+  readonly stays: Array<string>
   /** Taken from the end. */
   readonly undo: Array<Undo>
 }
@@ -56,7 +58,7 @@ const begin = (parts: Parts, options: InitOptions) =>
     const held = seed._tag === "take" ? Takeover.holder(parts.settings.slotName, facts) : undefined
     if (held !== undefined) return yield* refuse({ ...held, seen: `the old program still runs: ${held.seen}` })
     if (slot._tag === "remake" && facts.slot?.active === true) return yield* refuse(Slot.inUse(parts.settings.slotName, facts.slot))
-    const progress: Progress = { parts, options, facts, slot, plugin, seed, notes: [], undo: [] }
+    const progress: Progress = { parts, options, facts, slot, plugin, seed, notes: [], stays: [], undo: [] }
     return progress
   }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(fromSql("read the state of the source database")(error))))
 
@@ -73,8 +75,9 @@ const withUndo = (progress: Progress) => <A>(steps: Effect.Effect<A, SetupError,
     Effect.onInterrupt(() => takeBack(progress)),
     Effect.catch((error) =>
       Effect.flatMap(Effect.uninterruptible(takeBack(progress)), (left) => {
-        const end = left.length > 0
-          ? ` What this call made was taken back, but not: ${left.join(", ")}.`
+        const not = [...left, ...progress.stays]
+        const end = not.length > 0
+          ? ` What this call made was taken back, but not: ${not.join(", ")}.`
           : " What this call made was taken back."
         return Effect.fail(failure(error.code, error.exitCode, error.summary + end, error.mend, error.cause ?? error))
       }))
@@ -87,7 +90,8 @@ const steps = (progress: Progress) =>
       notes.push(`The slot ${parts.settings.slotName} uses ${plugin} and keeps it; --plugin ${options.plugin} is for a slot that is made.`)
     }
     const triggers = yield* SetupSchema.make(progress)
-    yield* SetupWait.forOlderTransactions(parts.source, options.waitMs, options.progress)
+    const triggersWereThere = facts.eventTriggers === 2 && facts.registered
+    if (!triggersWereThere) yield* SetupWait.forOlderTransactions(parts.source, options.waitMs, options.progress)
     yield* SetupTables.cover(progress, triggers)
     const slotCreated = yield* SetupStart.begin(progress)
     yield* SetupOids.register(parts.source, facts, parts.settings.slotName, plugin).pipe(Effect.mapError(fromSql("note the stream")))

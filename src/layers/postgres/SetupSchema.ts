@@ -68,6 +68,7 @@ export const make = (progress: Progress): Effect.Effect<MigrationsSource.Trigger
     })
     const triggers = yield* Effect.mapError(source.withTransaction(inSource), fromMigration)
     if (!facts.schema) undo.push({ what: "schema pgstream", run: dropSchema(source) })
+    else if (before.source < MigrationsSource.latestVersion) progress.stays.push("the upgrade of schema pgstream")
     if (!storeInSource) yield* makeStore(progress, before.store)
     yield* adopt(progress)
     return triggers
@@ -83,13 +84,13 @@ const makeStore = ({ parts: { store }, undo }: Progress, before: number): Effect
 /** Endpoints of the old program keep its order; what that costs is said. */
 const adopt = ({ parts, facts, seed, notes }: Progress): Effect.Effect<void, SetupError> =>
   Effect.gen(function*() {
-    const adopted = yield* MigrationsStore.adoptSeedRows(parts.store)
+    yield* MigrationsStore.adoptSeedRows(parts.store)
     if (seed._tag === "take") {
+      const note = Takeover.endpointsNote(yield* Takeover.inTotalOrder(parts.store))
       notes.push(`Taken over: the schema of the old program (migration ${seed.version}) with its ids, versions and subscriptions.`)
       notes.push(Takeover.positionNote(parts.settings.slotName, facts))
+      if (note !== undefined) notes.push(note)
     }
-    const note = Takeover.endpointsNote(adopted)
-    if (note !== undefined) notes.push(note)
     const bad = yield* Takeover.badUrls(parts.store)
     if (bad.length > 0) notes.push(`Subscriptions with a URL that nothing can be sent to (their events are parked): ${bad.join("; ")}`)
   }).pipe(Effect.mapError(fromSql("read the subscriptions")))

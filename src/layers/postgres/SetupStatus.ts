@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
-import type * as Lsn from "../../domain/Lsn.ts"
+import * as Lsn from "../../domain/Lsn.ts"
 import type { Finding, StatusReport } from "../../services/Setup.ts"
 import * as Result from "effect/Result"
 import * as Probe from "./Probe.ts"
@@ -117,9 +117,8 @@ const tables = (parts: Parts, facts: Probe.Facts, notes: Array<string>): Effect.
     summary: "which tables are followed could not be read", mend: "pgstream status"
   }])))
 
-const report = (parts: Parts): Effect.Effect<StatusReport, SqlError> =>
+const report = (parts: Parts, facts: Probe.Facts): Effect.Effect<StatusReport, SqlError> =>
   Effect.gen(function*() {
-    const facts = yield* Probe.probe(parts.source, parts.settings.slotName)
     const seed = yield* Takeover.look(parts.source, facts)
     const notes: Array<string> = []
     const store = yield* storeFindings(parts, facts, notes)
@@ -148,5 +147,20 @@ const report = (parts: Parts): Effect.Effect<StatusReport, SqlError> =>
     }
   })
 
+/** The server answers, and refuses to show schema `pgstream` to this role. */
+const hidden = (parts: Parts, facts: Probe.Facts, error: SqlError): StatusReport => ({
+  schemaExists: facts.schema, schemaLogExists: facts.schemaLog, migrationVersion: 0, migrationDirty: false,
+  slotName: facts.slot === undefined ? "" : parts.settings.slotName,
+  slotPlugin: facts.slot?.plugin ?? "", slotDatabase: facts.slot?.database ?? "", reachable: true, notes: [],
+  findings: [
+    ...sourceFindings(facts),
+    finding({ area: "init", part: "schema" }, faultOf(error, `GRANT USAGE ON SCHEMA pgstream TO "${facts.role}"; GRANT SELECT ON ALL TABLES IN SCHEMA pgstream TO "${facts.role}";`)),
+    ...slotFindings(parts, facts, Lsn.zero)
+  ]
+})
+
 export const status = (parts: Parts): Effect.Effect<StatusReport> =>
-  Effect.catchTag(report(parts), "SqlError", (error) => Effect.succeed(unreachable("", error)))
+  Effect.matchEffect(Probe.probe(parts.source, parts.settings.slotName), {
+    onFailure: (error) => Effect.succeed(unreachable("", error)),
+    onSuccess: (facts) => Effect.catchTag(report(parts, facts), "SqlError", (error) => Effect.succeed(hidden(parts, facts, error)))
+  })

@@ -10,6 +10,7 @@ import * as MigrationsStore from "./MigrationsStore.ts"
 import type * as Probe from "./Probe.ts"
 import { faultOf } from "./SetupErrors.ts"
 import { hereOf, type Parts, storedPosition } from "./SetupParts.ts"
+import * as Takeover from "./Takeover.ts"
 
 /** Endpoints named one by one. */
 const NAMED = 20
@@ -75,11 +76,8 @@ const parked = (parts: Parts, stream: string): Effect.Effect<ReadonlyArray<Findi
 
 const total = (parts: Parts, notes: Array<string>): Effect.Effect<void, SqlError> =>
   Effect.gen(function*() {
-    const [row] = yield* parts.store<{ readonly n: number }>`
-      SELECT count(*)::int AS n FROM pgstream.webhook_endpoints WHERE order_mode = 'total' AND seed IS NOT NULL`
-    if ((row?.n ?? 0) > 0) {
-      notes.push(`${row?.n} endpoints that were taken over send one request at a time (order total), a round trip an event. Where parents need not come before children:   UPDATE pgstream.webhook_endpoints SET order_mode = 'key', concurrency = NULL WHERE url = '…'`)
-    }
+    const note = Takeover.endpointsNote(yield* Takeover.inTotalOrder(parts.store))
+    if (note !== undefined) notes.push(note)
   })
 
 const copied = (parts: Parts, facts: Probe.Facts): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>

@@ -50,6 +50,7 @@ const listedPublication = (progress: Progress, why: string): Effect.Effect<void,
     const made = yield* Publication.createListed(source, facts.serverVersion)
     notes.push(`${why}: the publications list ${made.added} table${made.added === 1 ? "" : "s"}; new ones are added when the service has seen them, and SET UNLOGGED of a listed table is refused by Postgres.`)
     if (made.insertsOnly.length > 0) notes.push(`Published for INSERT and TRUNCATE only, for want of a replica identity: ${listOf(made.insertsOnly)}.`)
+    if (made.later.length > 0) notes.push(`In use, and published as soon as they are free: ${listOf(made.later)}.`)
     if (made.left.length > 0) notes.push(`Not published, because role ${facts.role} does not own them: ${listOf(made.left)}. ${grants(progress)}`)
   }).pipe(Effect.mapError(fromSql("make the publications", grants(progress))))
 

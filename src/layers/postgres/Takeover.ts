@@ -7,7 +7,6 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
-import type { AdoptedEndpoint } from "./MigrationsStore.ts"
 import type { Facts } from "./Probe.ts"
 import type { Fault } from "./SetupErrors.ts"
 import * as Slot from "./Slot.ts"
@@ -30,10 +29,10 @@ const WAY = "Keep the subscriptions, let the old program remove the rest, then b
 
 const refused = (code: string, seen: string, mend: string): Seed => ({ _tag: "refused", fault: { code, exitCode: 4, seen, mend } })
 
-/** Reads the old program's version, where its migrations table is and ours is not. */
+/** Reads the old program's version, where its migrations table is; taken over = a stream of ours is registered. */
 export const look = (sql: PgClient.PgClient, facts: Facts): Effect.Effect<Seed, SqlError> =>
   Effect.gen(function*() {
-    if (!facts.seedMigrations || facts.sourceMigrations) return { _tag: "none" } as const
+    if (!facts.seedMigrations || facts.registered) return { _tag: "none" } as const
     const [row] = yield* sql<{ readonly version: number | null; readonly dirty: boolean | null }>`
       SELECT max(version)::int AS version, bool_or(dirty) AS dirty FROM pgstream.schema_migrations`
     const version = row?.version ?? 0
@@ -64,10 +63,17 @@ export const positionNote = (slotName: string, facts: Facts): string => {
     `The stream goes on from ${slot.confirmed}; the WAL ends at ${facts.walEnd}. Compare the tables that matter with what their receivers have, or send them again (a copy of a table is the snapshot's, docs/migrating.md).`
 }
 
-export const endpointsNote = (adopted: ReadonlyArray<AdoptedEndpoint>): string | undefined =>
-  adopted.length === 0 ? undefined
-    : `${adopted.length} endpoint${adopted.length === 1 ? "" : "s"} taken over with the old order: one request at a time (order total), so each waits a round trip an event. ` +
+export const endpointsNote = (endpoints: number): string | undefined =>
+  endpoints === 0 ? undefined
+    : `${endpoints} endpoint${endpoints === 1 ? "" : "s"} taken over with the old order: one request at a time (order total), so each waits a round trip an event. ` +
       "A receiver that does not need parents before children is faster with:   UPDATE pgstream.webhook_endpoints SET order_mode = 'key', concurrency = NULL WHERE url = '…'"
+
+/** Endpoints that were taken over and still have the old order. */
+export const inTotalOrder = (store: PgClient.PgClient): Effect.Effect<number, SqlError> =>
+  Effect.map(
+    store<{ readonly n: number }>`SELECT count(*)::int AS n FROM pgstream.webhook_endpoints WHERE order_mode = 'total' AND seed IS NOT NULL`,
+    ([row]) => row?.n ?? 0
+  )
 
 interface Row {
   readonly url: string
