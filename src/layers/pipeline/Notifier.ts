@@ -4,6 +4,7 @@
  *
  * Background fibers: one for alarms, one writer, one that follows the endpoints, and one per round of a feeder.
  */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -29,8 +30,12 @@ import { ParkWriter } from "./notifier/ParkWriter.ts"
 /** Pages of parked rows in memory at a time, over all endpoints. */
 const CONCURRENT_SCANS = 4
 
-const failedOf = (core: Core): Effect.Effect<never, NotifierError> =>
-  Effect.fail(new NotifierError({ operation: "deliver", cause: core.failure }))
+/** A failure of a background fiber is the Notifier's; a defect there is one here. */
+const failedOf = (core: Core): Effect.Effect<never, NotifierError> => {
+  const cause = core.failure === undefined ? undefined : Cause.squash(core.failure)
+  if (core.failure !== undefined && Cause.hasDies(core.failure)) return Effect.die(cause)
+  return Effect.fail(cause instanceof NotifierError ? cause : new NotifierError({ operation: "deliver", cause }))
+}
 
 const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Notifying => {
   const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {

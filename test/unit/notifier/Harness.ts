@@ -2,6 +2,7 @@
  * A Notifier on virtual time, with a scripted receiver and a table in memory: a test offers items, lets time pass, and
  * looks at what was sent, parked and settled.
  */
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -18,6 +19,7 @@ import * as NotifierLayer from "../../../src/layers/pipeline/Notifier.ts"
 import * as Rules from "../../../src/domain/Rules.ts"
 import type { CheckpointUpdate, EndpointCount } from "../../../src/services/Checkpoint.ts"
 import { Endpoints } from "../../../src/services/Endpoints.ts"
+import { type FailPoint, FailPoints } from "../../../src/services/FailPoints.ts"
 import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
@@ -69,6 +71,7 @@ export interface HarnessOptions {
   readonly store?: SimulatedStore
   readonly writeMs?: number
   readonly storeFails?: () => boolean
+  readonly hit?: (name: FailPoint) => void
   readonly position?: number
   readonly counts?: ReadonlyMap<string, EndpointCount>
 }
@@ -89,7 +92,7 @@ export class Harness {
   readonly updates: Array<CheckpointUpdate> = []
   flying = 0
   mostFlying = 0
-  failure: unknown
+  failure: Cause.Cause<unknown> | undefined
   private notifying: Notifying | undefined
   private queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }> | undefined
   private readonly endpoints: Map<string, Endpoint>
@@ -110,7 +113,7 @@ export class Harness {
     const until = this.time.now + ms
     this.time.runUntil(() => false, until)
     this.time.now = until
-    if (this.failure !== undefined) throw this.failure as Error
+    if (this.failure !== undefined) throw Cause.squash(this.failure)
   }
 
   /** Offers a chunk; `admitted` says whether `offer` has returned. */
@@ -154,7 +157,8 @@ export class Harness {
 
   private fork(effect: Effect.Effect<unknown, unknown>): void {
     const grips = { rules: Rules.all, random: () => 1, newEpoch: () => "00112233aabbccdd" }
-    Effect.runForkWith(Context.add(this.time.context, NotifierGrips, grips))(
+    const context = this.time.context.pipe(Context.add(NotifierGrips, grips), Context.add(FailPoints, { hit: this.options.hit }))
+    Effect.runForkWith(context)(
       Effect.catchCause(effect, (cause) => Effect.sync(() => {
         this.failure ??= cause
       }))
