@@ -1,0 +1,45 @@
+/**
+ * The API for embedders: domain, services (contracts), and the Layers that stand for them.
+ *
+ * `pipelineLayer(settings)` is the whole graph of the binary; replace any part by giving another Layer of the same
+ * service. `examples/embed` runs the pipeline with a Notifier of its own.
+ */
+// Domain: pure values and decisions.
+export * as Change from "./domain/Change.ts"
+export * as Chunk from "./domain/Chunk.ts"
+export * as Delivery from "./domain/Delivery.ts"
+export * as EventId from "./domain/EventId.ts"
+export * as Key from "./domain/Key.ts"
+export * as Lsn from "./domain/Lsn.ts"
+export * as PostgresUrl from "./domain/PostgresUrl.ts"
+export * as StreamId from "./domain/StreamId.ts"
+export * as Subscription from "./domain/Subscription.ts"
+export * as TableShape from "./domain/TableShape.ts"
+export { BodyWriter } from "./domain/Body.ts"
+export * as Decoder from "./domain/Decoder.ts"
+
+// Services: what callers may rely on.
+export { ChangeSource, SourceError, type Plugin, type SourceConnection } from "./services/ChangeSource.ts"
+export { Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate, type EndpointCount } from "./services/Checkpoint.ts"
+export { Endpoints, EndpointsError } from "./services/Endpoints.ts"
+export { FailPoints, type FailPoint } from "./services/FailPoints.ts"
+export { Filter } from "./services/Filter.ts"
+export { Injector, InjectorError } from "./services/Injector.ts"
+export { Listener, ListenerError, type Listening, type ListenerState } from "./services/Listener.ts"
+export { Notifier, NotifierError, type Notifying, type Settled } from "./services/Notifier.ts"
+export { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
+export { SchemaLog } from "./services/SchemaLog.ts"
+export { ApiSettings, NotifierSettings, notifierDefaults, SourceSettings, StoreSettings } from "./services/Settings.ts"
+export { Setup, SetupError, type DestroyReport, type Finding, type InitOptions, type InitReport, type StatusReport } from "./services/Setup.ts"
+export { Snapshotter } from "./services/Snapshotter.ts"
+export { SubscriptionCache } from "./services/SubscriptionCache.ts"
+export { SubscriptionStore, SubscriptionStoreError, type SubscriptionKey } from "./services/SubscriptionStore.ts"
+export { SchemaLogError, TableShapes, type ShapesInForce } from "./services/TableShapes.ts"
+export { Transformer } from "./services/Transformer.ts"
+export { WebhookTransport } from "./services/WebhookTransport.ts"
+
+// Settings and the graph.
+export { ConfigurationError, load, usable, type AppSettings, type Loaded, type LoadOptions } from "./layers/app/Configuration.ts"
+export { pipelineLayer, setupLayer } from "./layers/app/AppLive.ts"
+export { runPipeline } from "./layers/app/RunPipeline.ts"
+export { version } from "./version.ts"
