@@ -101,9 +101,9 @@ describe("transactions that are older than the triggers", () => {
     prepared.psql(`CREATE TABLE t(v int)`)
     prepared.psql(`BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'two_phase_${prepared.name}'`)
     const error = await initFails(prepared.url, "setup_prepared_slot", { waitMs: 300 })
+      .finally(() => prepared.psql(`ROLLBACK PREPARED 'two_phase_${prepared.name}'`))
     assert.include(error.summary, `prepared transaction 'two_phase_${prepared.name}'`)
     assert.strictEqual(leftovers(prepared), "")
-    prepared.psql(`ROLLBACK PREPARED 'two_phase_${prepared.name}'`)
   })
 
   it("takes everything back when it is interrupted", async () => {

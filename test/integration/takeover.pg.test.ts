@@ -91,11 +91,10 @@ describe("takeover", () => {
     const slot = `${name}_slot`
     const ids = seed(halted, 8)
     psql(`SELECT pg_create_logical_replication_slot('${slot}', 'wal2json')`)
-    psql(`BEGIN; CREATE TABLE open_work(id int PRIMARY KEY); PREPARE TRANSACTION '${name}'`)
-    const error = await initFails(url, slot, { waitMs: 200 })
+    psql(`BEGIN; INSERT INTO users VALUES (1); PREPARE TRANSACTION '${name}'`)
+    const error = await initFails(url, slot, { waitMs: 200 }).finally(() => psql(`ROLLBACK PREPARED '${name}'`))
     assert.match(error.summary, /was taken back, but not: the upgrade of schema pgstream\./)
     assert.strictEqual((await checkFails(url, slot)).code, "TakeoverPending")
-    psql(`ROLLBACK PREPARED '${name}'`)
     const report = await init(url, slot)
     assert.match(report.notes.join("\n"), /Taken over.*not to be trusted.*4 endpoints taken over with the old order/s)
     assert.deepStrictEqual(kept(psql), { ...ids, subscriptions: "4" })
