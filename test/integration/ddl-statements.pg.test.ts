@@ -121,7 +121,7 @@ describe("beside other sessions", () => {
     const truncating = new OpenSession(db.name)
     await truncating.run("BEGIN; TRUNCATE parts.p1;")
     const attaching = new OpenSession(db.name)
-    await attaching.run("SET client_min_messages = error; SET lock_timeout = '1s'; BEGIN; ALTER TABLE parts.p ATTACH PARTITION parts.p3 FOR VALUES IN (3);")
+    await attaching.run("SET client_min_messages = error; SET lock_timeout = 0; BEGIN; ALTER TABLE parts.p ATTACH PARTITION parts.p3 FOR VALUES IN (3);")
     assert.deepStrictEqual(session(db.name, "TRUNCATE parts.p2"), { ok: true, out: "", messages: "" })
     await attaching.run("COMMIT;")
     await truncating.run("COMMIT;")

@@ -8,6 +8,7 @@ import * as Sql from "../../src/layers/postgres/Sql.ts"
 import { DdlTracker } from "../../src/services/DdlTracker.ts"
 import { startServer } from "../support/PostgresServer.ts"
 import { eventually, testDatabase } from "../support/database.ts"
+import { OpenSession } from "../support/sessions.ts"
 
 const source = (url: string) => Layer.effect(Sql.SourceSql, Sql.make(Redacted.make(url), "test", 3))
 
@@ -27,6 +28,7 @@ describe("a look at the catalog", () => {
   const before = testDatabase("look_before")
   const blind = testDatabase("look_blind")
   const unsure = testDatabase("look_unsure")
+  const alone = testDatabase("look_alone")
 
   it.live("writes the tables made before, with ids, once", () =>
     withTracker(before.url, (tracker, sql) =>
@@ -106,6 +108,24 @@ describe("a look at the catalog", () => {
         unsure.psql(`INSERT INTO pgstream.ddl(tag, tables) SELECT 'ALTER TABLE', jsonb_build_array(jsonb_build_object('oid', 'a'::regclass::oid::text, 'unsure', true))`)
         assert.deepStrictEqual(yield* tracker.look(), { looked: true, rows: 1 })
         assert.strictEqual(unsure.psql(`SELECT tag, skip FROM pgstream.ddl ORDER BY id DESC LIMIT 1`).trim(), "LOOK|t")
+      })))
+
+  it.live("is one session's at a time, and may be at some tables only", () =>
+    withTracker(alone.url, (tracker, sql) =>
+      Effect.gen(function*() {
+        yield* install(sql, false)
+        alone.psql(`CREATE TABLE a(i int); CREATE TABLE b(i int)`)
+        const oid = Number(alone.psql(`SELECT 'a'::regclass::oid`))
+        const other = new OpenSession(alone.name)
+        yield* Effect.promise(() => other.run("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('pgstream.look', 0));"))
+        assert.deepStrictEqual(yield* tracker.look(), { looked: false, rows: 0 })
+        yield* Effect.promise(() => other.run("COMMIT;"))
+        yield* Effect.promise(() => other.end())
+        assert.deepStrictEqual(yield* tracker.look([oid]), { looked: true, rows: 1 })
+        assert.strictEqual(alone.psql(`SELECT string_agg(e->>'name', ' ') FROM pgstream.ddl d, jsonb_array_elements(d.tables) e`).trim(), "a")
+        alone.psql(`DROP TABLE a; DROP TABLE b`)
+        assert.deepStrictEqual(yield* tracker.look([oid]), { looked: true, rows: 1 })
+        assert.strictEqual(alone.psql(`SELECT dropped->0->>3 FROM pgstream.ddl ORDER BY id DESC LIMIT 1`).trim(), "a")
       })))
 })
 
