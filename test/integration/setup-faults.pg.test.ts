@@ -89,7 +89,10 @@ describe("transactions that are older than the triggers", () => {
     elsewhere.psql(`CREATE TABLE w(v int)`)
     slotless.psql(`CREATE TABLE keyless(v int)`)
     const psql = await openTransaction(elsewhere, "writer-elsewhere", "INSERT INTO w VALUES (1);")
-    const error = await initFails(slotless.url, "setup_slotless_slot", { waitMs: 2_000 })
+    const lines: Array<string> = []
+    const error = await initFails(slotless.url, "setup_slotless_slot", { waitMs: 3_000, progress: (line) => lines.push(line) })
+    assert.match(lines.join("\n"), /The slot waits for transactions that write: .*writer-elsewhere/)
+    assert.match(error.summary, new RegExp(`database ${elsewhere.name}, application "writer-elsewhere"`))
     assert.strictEqual(error.code, "OlderTransactions")
     assert.match(error.summary, /Cannot make replication slot .*another database of the server/)
     assert.strictEqual(leftovers(slotless), "")

@@ -3,6 +3,7 @@
  * to another or a lost stream starts paused (Clone.ts).
  */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../domain/Lsn.ts"
@@ -15,26 +16,42 @@ import { failure, fromSql } from "./SetupErrors.ts"
 import type { Progress } from "./SetupInit.ts"
 import { hereOf, streamOf } from "./SetupParts.ts"
 import * as SetupState from "./SetupState.ts"
+import * as SetupWait from "./SetupWait.ts"
 import * as Slot from "./Slot.ts"
 
 /** `Checkpoint` repeats what fails while the store is away; a person waits for `init`. */
 const STORE_TIMEOUT_MS = 60_000
+/** The person who waits is told after this. */
+const REMIND_AFTER_MS = 2_000
 
 const fromStore = (error: CheckpointError | SqlError): SetupError =>
   error._tag === "SqlError" ? fromSql("store where the stream begins")(error)
     : failure("DatabaseError", 1, "Cannot store where the stream begins.", "", error)
+
+const waitedTooLong = (slotName: string, waitMs: number, who: string) =>
+  failure(
+    "OlderTransactions", 1,
+    `Cannot make replication slot ${slotName}: transactions that write were still open after ${Math.round(waitMs / 1000)} s, in this or another database of the server${who === "" ? "" : ` (${who})`}.`,
+    "End them, or wait longer:   pgstream init --wait 30m"
+  )
 
 /** Makes the slot; its snapshot lives as long as the scope. The server waits for transactions that are writing just now. */
 const makeSlot = ({ parts, options, plugin, slot, facts, notes, undo }: Progress): Effect.Effect<string, SetupError, Scope.Scope> =>
   Effect.gen(function*() {
     const { slotName } = parts.settings
     if (slot._tag === "remake") yield* Effect.mapError(Slot.drop(parts.source, slotName), fromSql(`drop replication slot ${slotName}`))
+    const reminder = Effect.sleep(REMIND_AFTER_MS).pipe(
+      Effect.andThen(SetupWait.writers(parts.source)),
+      Effect.map((who) => options.progress(`The slot waits for transactions that write: ${who === "" ? "not shown to this role" : who}`))
+    )
+    const reminding = yield* Effect.forkScoped(reminder)
     const made = yield* createSlot(parts.settings.url, { slotName, plugin }).pipe(
       Effect.mapError((error) => failure(error.code, error.permanent || error.code === "ConnectionRefused" ? 4 : 1, error.summary, error.mend, error)),
       Effect.timeoutOrElse({
         duration: options.waitMs,
-        orElse: () => Effect.fail(failure("OlderTransactions", 1, `Cannot make replication slot ${slotName}: transactions that write were still open after ${Math.round(options.waitMs / 1000)} s, in this or another database of the server.`, "End them, or wait longer:   pgstream init --wait 30m"))
-      })
+        orElse: () => Effect.flatMap(SetupWait.writers(parts.source), (who) => Effect.fail(waitedTooLong(slotName, options.waitMs, who)))
+      }),
+      Effect.ensuring(Fiber.interrupt(reminding))
     )
     undo.push({ what: `replication slot ${slotName}`, run: Slot.drop(parts.source, slotName) })
     if (slot._tag === "remake" && facts.slot !== undefined) {

@@ -42,6 +42,20 @@ const named = (sessions: ReadonlyArray<Older>): string => {
 }
 
 /**
+ * Who writes just now, anywhere in the server: a slot that is being made waits for them. Named as above; empty where
+ * nobody does, or this role may not see it.
+ */
+export const writers = (sql: PgClient.PgClient): Effect.Effect<string> =>
+  sql<Older>`
+    SELECT a.pid::text AS id, false AS prepared,
+      'pid ' || a.pid || ', database ' || a.datname || ', application "' || coalesce(a.application_name, '') || '", user ' || coalesce(a.usename, '?') ||
+        ', since ' || coalesce(to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ'), 'unknown') AS shown
+      FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.backend_type <> 'walsender'
+    UNION ALL
+    SELECT p.gid, true, 'prepared transaction ' || quote_literal(p.gid) || ', database ' || p.database || ', since ' || to_char(p.prepared, 'YYYY-MM-DD HH24:MI:SS TZ')
+      FROM pg_prepared_xacts p`.pipe(Effect.map(named), Effect.orElseSucceed(() => ""))
+
+/**
  * Returns when every transaction of this database that was there at the call has ended. Fails with
  * `OlderTransactions` after `waitMs`; `progress` gets a line that names them.
  */
