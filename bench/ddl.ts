@@ -61,7 +61,9 @@ const cpuLine = "\n\\! awk '{print ($14 + $15) * 10}' /proc/$PID/stat\n"
 
 const runSql = (database: string, sql: string): Cost => {
   const start = process.hrtime.bigint()
-  const out = execFileSync(psql, ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(server.port), "-U", "postgres", "-d", database, "-f", "-"],
+  const args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(server.port), "-U", "postgres",
+    "-d", database, "-f", "-"]
+  const out = execFileSync(psql, args,
     { input: cpuOf + sql + cpuLine, stdio: ["pipe", "pipe", "inherit"], maxBuffer: 1 << 28, encoding: "utf8" })
   return { wallMs: Number(process.hrtime.bigint() - start) / 1e6, cpuMs: Number(out.trim()) }
 }

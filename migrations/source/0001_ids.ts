@@ -49,7 +49,8 @@ export default Effect.gen(function*() {
       END IF;
     END $do$`)
   yield* sql.unsafe(`
-    CREATE FUNCTION pgstream._xid_machine_id() RETURNS int LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    CREATE FUNCTION pgstream._xid_machine_id() RETURNS int LANGUAGE plpgsql IMMUTABLE
+    SET search_path = pg_catalog, pg_temp AS $$
     BEGIN RETURN (SELECT (system_identifier & 16777215)::int FROM pg_control_system()); END $$`)
   yield* sql.unsafe(`
     CREATE FUNCTION pgstream.xid(_at timestamptz DEFAULT current_timestamp) RETURNS pgstream.xid LANGUAGE plpgsql AS $$

@@ -43,7 +43,8 @@ BEGIN${lock}
   IF t.relreplident <> 'f' AND pg_get_replica_identity_index(o) IS NULL THEN
     EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY FULL', o::regclass);
     INSERT INTO pgstream.identities(oid, schema, name, was) VALUES (o, t.nspname, t.relname, t.relreplident)
-      ON CONFLICT ON CONSTRAINT identities_pkey DO UPDATE SET was = excluded.was, schema = excluded.schema, name = excluded.name;
+      ON CONFLICT ON CONSTRAINT identities_pkey
+      DO UPDATE SET was = excluded.was, schema = excluded.schema, name = excluded.name;
     ${row("pgstream.shape_now(o)", "jsonb_build_object(o::text, t.relreplident)")}
     RETURN true;
   END IF;
@@ -64,7 +65,8 @@ BEGIN${lock}
   IF before IS NULL OR t.relreplident <> 'f' THEN RETURN false; END IF;
   IF NOT always AND NOT (before = 'd' AND EXISTS (SELECT FROM pg_index x
     WHERE x.indrelid = o AND x.indisprimary AND x.indimmediate AND x.indisvalid)) THEN RETURN false; END IF;
-  EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY %s', o::regclass, CASE before WHEN 'd' THEN 'DEFAULT' ELSE 'NOTHING' END);
+  EXECUTE format('ALTER TABLE ONLY %s REPLICA IDENTITY %s', o::regclass,
+    CASE before WHEN 'd' THEN 'DEFAULT' ELSE 'NOTHING' END);
   DELETE FROM pgstream.identities i WHERE i.oid = o;
   ${row("pgstream.shape_now(o)", "NULL")}
   RETURN true;

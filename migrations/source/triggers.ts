@@ -13,8 +13,8 @@
 const indexed = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off"
 
 /**
- * Reads the catalog only, without functions in SQL (those are planned at each call). `limit 1`: a snapshot of REPEATABLE READ may show two rows
- * of one table.
+ * Reads the catalog only, without functions in SQL (those are planned at each call). `limit 1`: a snapshot of
+ * REPEATABLE READ may show two rows of one table.
  */
 export const shape = `
 CREATE OR REPLACE FUNCTION pgstream.shape(o oid) RETURNS jsonb LANGUAGE plpgsql STABLE
@@ -22,7 +22,8 @@ SET search_path = pg_catalog, pg_temp AS $$
 BEGIN RETURN (
   SELECT jsonb_build_object(
     'oid', c.oid::text, 'root', coalesce(pg_partition_root(c.oid)::oid, c.oid)::text, 'schema', n.nspname,
-    'schema_oid', n.oid::text, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence, 'replident', c.relreplident,
+    'schema_oid', n.oid::text, 'name', c.relname, 'kind', c.relkind, 'persistence', c.relpersistence,
+    'replident', c.relreplident,
     'parents', (SELECT jsonb_agg(h.inhparent::text ORDER BY h.inhseqno) FROM pg_inherits h WHERE h.inhrelid = c.oid),
     'children', CASE WHEN c.relhassubclass THEN
       (SELECT jsonb_agg(h.inhrelid::text ORDER BY h.inhrelid) FROM pg_inherits h WHERE h.inhparent = c.oid) END,
@@ -33,7 +34,8 @@ BEGIN RETURN (
     'columns', (
       SELECT jsonb_agg(jsonb_build_array(a.attnum, a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
           a.attnotnull OR t.typnotnull, pg_get_expr(d.adbin, d.adrelid), a.attgenerated, a.attidentity,
-          (SELECT m.description FROM pg_description m WHERE m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = a.attnum)
+          (SELECT m.description FROM pg_description m
+            WHERE m.objoid = c.oid AND m.classoid = 'pg_class'::regclass AND m.objsubid = a.attnum)
         ) ORDER BY a.attnum)
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
@@ -109,7 +111,8 @@ SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   t record; one jsonb; was "char";
 BEGIN
-  SELECT c.relkind, c.relreplident, c.relpersistence, c.relhassubclass, c.relnamespace INTO t FROM pg_class c WHERE c.oid = o;
+  SELECT c.relkind, c.relreplident, c.relpersistence, c.relhassubclass, c.relnamespace INTO t
+    FROM pg_class c WHERE c.oid = o;
   IF t.relhassubclass OR current_setting('transaction_isolation') <> 'read committed' THEN RETURN false; END IF;
   IF t.relkind NOT IN ('r', 'p') OR t.relpersistence = 't' OR t.relnamespace IN
     ('pgstream'::regnamespace, 'information_schema'::regnamespace, 'pg_catalog'::regnamespace) THEN RETURN true; END IF;
@@ -188,7 +191,8 @@ BEGIN
   IF current_setting('pgstream.busy', true) = '1' THEN RETURN; END IF;
   BEGIN
     PERFORM set_config('pgstream.busy', '1', true);
-    SELECT jsonb_agg(jsonb_build_array(object_type, objid::text, schema_name, object_name) ORDER BY object_type, objid) INTO gone
+    SELECT jsonb_agg(jsonb_build_array(object_type, objid::text, schema_name, object_name) ORDER BY object_type, objid)
+      INTO gone
       FROM pg_event_trigger_dropped_objects()
      WHERE object_type IN ('table', 'schema') AND NOT is_temporary AND coalesce(schema_name, object_name) <> 'pgstream';
     IF tg_tag NOT IN ('DROP TABLE', 'ALTER TABLE') AND EXISTS (
@@ -224,4 +228,7 @@ BEGIN
 END $$`
 
 /** Name → event of the two event triggers. */
-export const eventTriggers = { pgstream_ddl: ["ddl_command_end", "on_ddl"], pgstream_drop: ["sql_drop", "on_drop"] } as const
+export const eventTriggers = {
+  pgstream_ddl: ["ddl_command_end", "on_ddl"],
+  pgstream_drop: ["sql_drop", "on_drop"]
+} as const

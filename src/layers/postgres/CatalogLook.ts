@@ -31,7 +31,8 @@ export class LookMemory {
       const before = parseSnapshot(yield* Q.snapshot(sql))
       const last = yield* Q.eachRow(sql, this.#complete, (row) => this.state.apply(row))
       const after = parseSnapshot(yield* Q.snapshot(sql))
-      if (Result.isSuccess(before) && Result.isSuccess(after)) this.#settle(before.success.xmin, last, after.success.xmax)
+      if (Result.isFailure(before) || Result.isFailure(after)) return
+      this.#settle(before.success.xmin, last, after.success.xmax)
     })
   }
 
@@ -69,7 +70,8 @@ const compareTables = Effect.fnUntraced(function*(
   const shapes = yield* Q.shapes(sql, batch.map((table) => Number(table.oid)))
   const records = yield* Q.identityRecords(sql)
   yield* memory.read(sql)
-  const announced = yield* Q.announced(sql, batch.map((table) => Number(table.oid)).filter((oid) => !state.withId.has(oid)))
+  const withoutId = batch.map((table) => Number(table.oid)).filter((oid) => !state.withId.has(oid))
+  const announced = yield* Q.announced(sql, withoutId)
   for (const now of shapes) {
     const oid = Number(now.oid)
     const known = state.tables.get(oid)
@@ -101,13 +103,18 @@ const compareTables = Effect.fnUntraced(function*(
 })
 
 /** Rows of created and renamed schemas; the first look of all only says which there are. */
-const compareSchemas = (state: LookState, schemas: ReadonlyArray<Q.CatalogSchema>, snapshot: string): ReadonlyArray<Q.NewRow> => {
+const compareSchemas = (
+  state: LookState,
+  schemas: ReadonlyArray<Q.CatalogSchema>,
+  snapshot: string
+): ReadonlyArray<Q.NewRow> => {
   if (!state.baselined) {
     return [{ snapshot, skip: true, schemas: schemas.map((schema) => [schema.oid, schema.name, "LOOK"] as const) }]
   }
   const rows: Array<Q.NewRow> = []
   const changed = (skip: boolean, tag: string, of: ReadonlyArray<Q.CatalogSchema>) => {
-    if (of.length > 0) rows.push({ snapshot, skip, schemas: of.map((schema) => [schema.oid, schema.name, tag] as const) })
+    if (of.length === 0) return
+    rows.push({ snapshot, skip, schemas: of.map((schema) => [schema.oid, schema.name, tag] as const) })
   }
   const known = (schema: Q.CatalogSchema) => state.schemas.get(Number(schema.oid))
   changed(false, "CREATE SCHEMA", schemas.filter((schema) =>
@@ -154,13 +161,16 @@ const syncIdentities = Effect.fnUntraced(function*(
     const known = state.tables.get(oid)
     if (known?.fullWas === null) yield* sql`DELETE FROM pgstream.identities WHERE oid = ${oid} AND was = ${was}`
     if (known === undefined) {
-      yield* sql`DELETE FROM pgstream.identities i WHERE i.oid = ${oid} AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.oid)`
+      yield* sql`
+        DELETE FROM pgstream.identities i
+         WHERE i.oid = ${oid} AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = i.oid)`
     }
   }
   for (const [oid, known] of state.tables) {
     if (known.fullWas === undefined || known.fullWas === null || records.get(oid) === known.fullWas) continue
     yield* sql`
-      INSERT INTO pgstream.identities(oid, schema, name, was) VALUES (${oid}, ${known.schema}, ${known.name}, ${known.fullWas})
+      INSERT INTO pgstream.identities(oid, schema, name, was)
+      VALUES (${oid}, ${known.schema}, ${known.name}, ${known.fullWas})
       ON CONFLICT (oid) DO UPDATE SET was = excluded.was, schema = excluded.schema, name = excluded.name`
   }
 })

@@ -26,16 +26,21 @@ export interface CatalogTable {
  */
 export const catalogTables = (sql: PgClient.PgClient, oids: ReadonlyArray<number> | null) =>
   sql.unsafe<CatalogTable>(`
-    WITH a AS (SELECT a.attrelid AS o, sum(hashtextextended(concat_ws(':', a.attnum, a.xmin, t.xmin, tn.xmin), 0)) AS h
+    WITH a AS (SELECT a.attrelid AS o,
+          sum(hashtextextended(concat_ws(':', a.attnum, a.xmin, t.xmin, tn.xmin), 0)) AS h
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace tn ON tn.oid = t.typnamespace
        WHERE a.attnum > 0 AND NOT a.attisdropped GROUP BY 1),
-      i AS (SELECT indrelid AS o, sum(hashtextextended(concat_ws(':', indexrelid, xmin), 0)) AS h FROM pg_index GROUP BY 1),
-      d AS (SELECT adrelid AS o, sum(hashtextextended(concat_ws(':', adnum, xmin), 0)) AS h FROM pg_attrdef GROUP BY 1),
-      k AS (SELECT inhparent AS o, sum(hashtextextended(concat_ws(':', inhrelid, xmin), 0)) AS h FROM pg_inherits GROUP BY 1),
+      i AS (SELECT indrelid AS o, sum(hashtextextended(concat_ws(':', indexrelid, xmin), 0)) AS h
+        FROM pg_index GROUP BY 1),
+      d AS (SELECT adrelid AS o, sum(hashtextextended(concat_ws(':', adnum, xmin), 0)) AS h
+        FROM pg_attrdef GROUP BY 1),
+      k AS (SELECT inhparent AS o, sum(hashtextextended(concat_ws(':', inhrelid, xmin), 0)) AS h
+        FROM pg_inherits GROUP BY 1),
       m AS (SELECT objoid AS o, sum(hashtextextended(concat_ws(':', objsubid, xmin), 0)) AS h FROM pg_description
        WHERE classoid = 'pg_class'::regclass AND objsubid > 0 GROUP BY 1)
     SELECT c.oid::text AS oid, pg_current_snapshot()::text AS snapshot,
-        concat_ws('/', c.xmin, coalesce(a.h, 0), coalesce(i.h, 0), coalesce(d.h, 0), coalesce(k.h, 0), coalesce(m.h, 0)) AS signature
+        concat_ws('/', c.xmin, coalesce(a.h, 0), coalesce(i.h, 0), coalesce(d.h, 0), coalesce(k.h, 0),
+          coalesce(m.h, 0)) AS signature
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN a ON a.o = c.oid LEFT JOIN i ON i.o = c.oid LEFT JOIN d ON d.o = c.oid
       LEFT JOIN k ON k.o = c.oid LEFT JOIN m ON m.o = c.oid
@@ -46,8 +51,8 @@ export const catalogTables = (sql: PgClient.PgClient, oids: ReadonlyArray<number
 export const busyTables = (sql: PgClient.PgClient) =>
   Effect.map(
     sql<{ readonly oid: string }>`
-      SELECT DISTINCT relation::text AS oid FROM pg_locks WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      SELECT DISTINCT relation::text AS oid FROM pg_locks
+       WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
     (rows) => new Set(rows.map((row) => row.oid))
   )
 
@@ -73,9 +78,10 @@ export interface CatalogShape {
 
 export const shapes = (sql: PgClient.PgClient, oids: ReadonlyArray<number>) =>
   sql<CatalogShape>`
-    SELECT k.o::text AS oid, pg_current_snapshot()::text AS snapshot, md5((x.s - ${sql.literal(comparable)})::text) AS md5,
-        x.s::text AS shape
-      FROM unnest(${arrayText(oids)}::text::oid[]) AS k(o) CROSS JOIN LATERAL (SELECT pgstream.shape(k.o) AS s OFFSET 0) x`
+    SELECT k.o::text AS oid, pg_current_snapshot()::text AS snapshot,
+        md5((x.s - ${sql.literal(comparable)})::text) AS md5, x.s::text AS shape
+      FROM unnest(${arrayText(oids)}::text::oid[]) AS k(o)
+      CROSS JOIN LATERAL (SELECT pgstream.shape(k.o) AS s OFFSET 0) x`
 
 /** A shape as a row of `pgstream.ddl` has it. */
 export const shapeOfRow = (sql: PgClient.PgClient, rowId: number, oid: number) =>
@@ -97,8 +103,12 @@ interface RawRow {
 /** Rows of a page; memory is bounded by it, and by one row's size. */
 const PAGE_ROWS = 1_000
 
-/** Rows with an id above `after`, in the order of their ids, each handed to `apply`. Answers the highest id, or `after`. */
-export const eachRow = Effect.fnUntraced(function*(sql: PgClient.PgClient, after: number, apply: (row: LookRow) => void) {
+/** Rows with an id above `after`, in order, each handed to `apply`. Answers the highest id, or `after`. */
+export const eachRow = Effect.fnUntraced(function*(
+  sql: PgClient.PgClient,
+  after: number,
+  apply: (row: LookRow) => void
+) {
   let last = after
   for (;;) {
     const page = yield* sql.unsafe<RawRow>(`
@@ -106,7 +116,8 @@ export const eachRow = Effect.fnUntraced(function*(sql: PgClient.PgClient, after
           'schemas', d.schemas, 'dropped', d.dropped, 'madeFull', d.made_full,
           'newIds', (SELECT jsonb_agg(k) FROM jsonb_object_keys(d.new_ids) k),
           'tables', (SELECT jsonb_agg(jsonb_build_object('oid', e->'oid', 'unsure', e ? 'unsure',
-              'md5', md5((e - ${comparable})::text), 'replident', e->'replident', 'schema', e->'schema', 'name', e->'name')
+              'md5', md5((e - ${comparable})::text), 'replident', e->'replident', 'schema', e->'schema',
+              'name', e->'name')
               || CASE WHEN e ? 'full_ours' THEN jsonb_build_object('fullOurs', e->'full_ours') ELSE '{}' END)
             FROM jsonb_array_elements(d.tables) e))::text AS rest
         FROM pgstream.ddl d WHERE d.id > $1 ORDER BY d.id LIMIT ${PAGE_ROWS}`, [last])
@@ -148,19 +159,21 @@ export interface NewRow {
   readonly dropped?: ReadonlyArray<readonly [kind: string, oid: string, schema: string | null, name: string]>
 }
 
-const json = (value: ReadonlyArray<unknown> | undefined) => value === undefined || value.length === 0 ? null : JSON.stringify(value)
+const json = (value: ReadonlyArray<unknown> | undefined) =>
+  value === undefined || value.length === 0 ? null : JSON.stringify(value)
 
 export const insertRow = (sql: PgClient.PgClient, row: NewRow) =>
   sql`
     INSERT INTO pgstream.ddl(tag, xid, isolation, skip, tables, schemas, dropped, new_ids)
-    SELECT 'LOOK', ${row.snapshot}, 'read committed', ${row.skip}, ${json(row.tables)}::text::jsonb, ${json(row.schemas)}::text::jsonb,
-      ${json(row.dropped)}::text::jsonb,
+    SELECT 'LOOK', ${row.snapshot}, 'read committed', ${row.skip}, ${json(row.tables)}::text::jsonb,
+      ${json(row.schemas)}::text::jsonb, ${json(row.dropped)}::text::jsonb,
       (SELECT jsonb_object_agg(o, pgstream.xid()) FROM unnest(${arrayText(row.needIds ?? [])}::text::text[]) o)`
 
 /** Tables of `oids` that have an id in `pgstream.table_ids` (announced, or taken over). */
 export const announced = (sql: PgClient.PgClient, oids: ReadonlyArray<number>) =>
   Effect.map(
-    sql<{ readonly oid: string }>`SELECT oid::text AS oid FROM pgstream.table_ids WHERE oid = ANY(${arrayText(oids)}::text::bigint[])`,
+    sql<{ readonly oid: string }>`
+      SELECT oid::text AS oid FROM pgstream.table_ids WHERE oid = ANY(${arrayText(oids)}::text::bigint[])`,
     (rows) => new Set(rows.map((row) => Number(row.oid)))
   )
 

@@ -150,5 +150,6 @@ export const entryPart = (shape: unknown): string => {
   const { columns, indexes, name, schema_oid } = shape as Record<string, unknown>
   const all = Array.isArray(columns) ? columns as ReadonlyArray<ReadonlyArray<unknown>> : []
   const keys = Array.isArray(indexes) ? indexes as ReadonlyArray<ReadonlyArray<unknown>> : []
-  return JSON.stringify([name, schema_oid, all.map((c) => c.filter((_, n) => n !== 4 && n !== 9)), keys.find((i) => i[0] === true)?.[5]])
+  const logged = all.map((c) => c.filter((_, n) => n !== 4 && n !== 9))
+  return JSON.stringify([name, schema_oid, logged, keys.find((i) => i[0] === true)?.[5]])
 }

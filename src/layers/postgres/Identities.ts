@@ -25,8 +25,9 @@ const withoutIdentity = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE ${userTables} AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (
-     SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
-       AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
+     SELECT FROM pg_index i
+      WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisunique AND i.indimmediate AND i.indpred IS NULL
+        AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident ELSE false END)
    ORDER BY c.oid`
 
 /** On record, and still FULL. `usable`: only those whose key is there again. */
@@ -48,20 +49,25 @@ interface RawName {
 const names = (sql: PgClient.PgClient, query: string) =>
   Effect.map(
     sql.unsafe<RawName>(query),
-    (rows): ReadonlyArray<TableName> => rows.map((row) => ({ oid: Number(row.oid), schema: row.schema, name: row.name }))
+    (rows): ReadonlyArray<TableName> =>
+      rows.map((row) => ({ oid: Number(row.oid), schema: row.schema, name: row.name }))
   )
 
 type Outcome = "changed" | "nothing" | "locked" | "notOwner"
 
 /** One call of a function of `migrations/source/identities.ts`. A table that went meanwhile is nothing to do. */
 const attempt = (sql: PgClient.PgClient, call: (wait: boolean) => string, wait: boolean) =>
-  Effect.andThen(readCommitted(sql, LOCK_WAIT), sql.unsafe<{ readonly done: boolean }>(`SELECT ${call(wait)} AS done`)).pipe(
+  Effect.andThen(
+    readCommitted(sql, LOCK_WAIT),
+    sql.unsafe<{ readonly done: boolean }>(`SELECT ${call(wait)} AS done`)
+  ).pipe(
     sql.withTransaction,
     Effect.map(([row]): Outcome => row?.done === true ? "changed" : "nothing"),
     Effect.catchTag("SqlError", (error): Effect.Effect<Outcome, SqlError> => {
-      if (error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError") return Effect.succeed("locked")
-      if (error.reason._tag === "AuthorizationError") return Effect.succeed("notOwner")
-      if (error.reason._tag === "SqlSyntaxError") return Effect.succeed("nothing")
+      const seen = error.reason._tag
+      if (seen === "LockTimeoutError" || seen === "DeadlockError") return Effect.succeed("locked")
+      if (seen === "AuthorizationError") return Effect.succeed("notOwner")
+      if (seen === "SqlSyntaxError") return Effect.succeed("nothing")
       return Effect.fail(error)
     })
   )
@@ -93,11 +99,15 @@ const each = Effect.fnUntraced(function*(
 
 /** `init --keep-identities`: the triggers and the scan leave identities alone. */
 export const setsIdentities = (sql: PgClient.PgClient) =>
-  Effect.map(sql<{ readonly sets: boolean }>`SELECT pgstream.sets_identities() AS sets`, ([row]) => row?.sets !== false)
+  Effect.map(
+    sql<{ readonly sets: boolean }>`SELECT pgstream.sets_identities() AS sets`,
+    ([row]) => row?.sets !== false
+  )
 
 export const ensure = Effect.fnUntraced(function*(sql: PgClient.PgClient, attempts: number) {
   if (!(yield* setsIdentities(sql))) return { changed: [], failed: [] } satisfies IdentityReport
-  return yield* each(sql, yield* names(sql, withoutIdentity), (table, wait) => `pgstream.make_full(${table.oid}, ${wait})`, attempts)
+  const tables = yield* names(sql, withoutIdentity)
+  return yield* each(sql, tables, (table, wait) => `pgstream.make_full(${table.oid}, ${wait})`, attempts)
 })
 
 /** `always`: also where what the table had before cannot be used. */

@@ -43,14 +43,15 @@ export const run = (
 /** The version in the database; 0: none, or no schema at all. */
 export const currentVersion = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError> =>
   Effect.gen(function*() {
-    const [table] = yield* sql<{ readonly found: boolean }>`SELECT to_regclass(${migrationsTable}) IS NOT NULL AS found`
+    const [table] = yield* sql<{ readonly found: boolean }>`
+      SELECT to_regclass(${migrationsTable}) IS NOT NULL AS found`
     if (table?.found !== true) return 0
     const [row] = yield* sql<{ readonly version: number }>`
       SELECT coalesce(max(migration_id), 0)::int AS version FROM pgstream.migrations_source`
     return row?.version ?? 0
   })
 
-/** `notAllowed`: the role may not make event triggers; then the look at the catalog writes the rows of `pgstream.ddl`. */
+/** `notAllowed`: the role may not make event triggers; then looks at the catalog write the rows of `pgstream.ddl`. */
 export type TriggersState = "installed" | "notAllowed"
 
 /** Makes what is missing of the two event triggers, and enables them always. Never waits for a statement of the user. */
@@ -58,7 +59,8 @@ export const installTriggers = (sql: SqlClient.SqlClient): Effect.Effect<Trigger
   Effect.gen(function*() {
     for (const [name, [event, fn]] of Object.entries(eventTriggers)) {
       const [row] = yield* sql<{ readonly enabled: string; readonly fn: string }>`
-        SELECT t.evtenabled::text AS enabled, t.evtfoid::regproc::text AS fn FROM pg_event_trigger t WHERE t.evtname = ${name}`
+        SELECT t.evtenabled::text AS enabled, t.evtfoid::regproc::text AS fn
+          FROM pg_event_trigger t WHERE t.evtname = ${name}`
       if (row?.enabled === "A" && row.fn === `pgstream.${fn}`) continue
       if (row !== undefined && row.fn !== `pgstream.${fn}`) yield* sql`DROP EVENT TRIGGER ${sql(name)}`
       if (row?.fn !== `pgstream.${fn}`) {
@@ -78,7 +80,8 @@ export const triggersInstalled = (sql: SqlClient.SqlClient): Effect.Effect<boole
   Effect.map(
     sql<{ readonly n: number }>`
       SELECT count(*)::int AS n FROM pg_event_trigger t JOIN pg_proc p ON p.oid = t.evtfoid
-       WHERE p.pronamespace = to_regnamespace('pgstream') AND t.evtname IN ('pgstream_ddl', 'pgstream_drop') AND t.evtenabled = 'A'`,
+       WHERE p.pronamespace = to_regnamespace('pgstream') AND t.evtname IN ('pgstream_ddl', 'pgstream_drop')
+         AND t.evtenabled = 'A'`,
     ([row]) => row?.n === 2
   )
 
