@@ -41,7 +41,7 @@ export interface Rules {
   readonly feederUnderOrder: boolean
   /** A row is not fed before an earlier one that shares a key and is not due. */
   readonly heldRowsHold: boolean
-  /** Back to live only when the write buffer is empty, all rows are loaded or held, and the held keys are in the set. */
+  /** Back to live only when all rows are loaded or held, and the keys of those and of writes under way are in the set. */
   readonly backToLiveWhenHeld: boolean
   /** A dead one frees its keys, once that is durable. */
   readonly deadFreesKeys: boolean

@@ -29,6 +29,8 @@ export class FeedRound {
   private low: Placed = END
   /** Rows that left the lanes or the write buffer since the scan under way began: its answer is older. */
   private left = new Set<string>()
+  /** Rows that became durable since the scan under way began: it may not have seen them. */
+  private durable: Array<Row> = []
   /** Rows that went back to the table during this round. */
   private readonly backIds = new Set<string>()
 
@@ -40,6 +42,7 @@ export class FeedRound {
   beginScan(pending: Iterable<Placed>): void {
     this.low = END
     this.left = new Set()
+    this.durable = []
     for (const place of pending) this.low = earlier(this.low, place)
   }
 
@@ -84,6 +87,16 @@ export class FeedRound {
   /** It is durable, or decided: it left the hands of lanes and write buffer. */
   leaves(id: string): void {
     this.left.add(id)
+  }
+
+  /** The table has it now, and it waits there. */
+  stored(row: Row): void {
+    this.durable.push(row)
+  }
+
+  /** What the last scan need not have seen: on its way to the table, or there since the scan began. */
+  unseen(pending: Iterable<Row>): ReadonlyArray<Row> {
+    return [...this.durable, ...pending].filter((row) => !this.isPassed(row))
   }
 
   /** A dead one frees its keys. */

@@ -61,7 +61,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
       )
       scanMs += core.now() - from
     }
-    finish(core, lanes, round, outcome)
+    finish(lanes, round, outcome)
     lanes.roundEnded(Math.min(scanMs, core.now() - startedAt))
   }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(0))))
 
@@ -111,11 +111,10 @@ const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {
   return lanes.table.pending.size === 0
 }
 
-const finish = (core: Core, lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
+const finish = (lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
   if (round.nextDueMs < Infinity) lanes.request(round.nextDueMs)
   if (outcome === "cut") lanes.table.roundWasCut()
-  if (outcome !== "end") return
-  const clean = round.clean && lanes.table.pending.size === 0
-  if (!clean && hasFree(lanes, round)) lanes.table.roundWasCut()
-  if (clean || !core.rules.backToLiveWhenHeld) lanes.table.isRead(round, clean)
+  if (outcome !== "end" && !(outcome === "cut" && lanes.table.isAccounted(round))) return
+  if (!round.clean && hasFree(lanes, round)) lanes.table.roundWasCut()
+  lanes.table.isRead(round)
 }

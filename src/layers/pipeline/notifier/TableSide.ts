@@ -74,6 +74,7 @@ export class TableSide {
     this.pending.delete(entry)
     this.forget(entry.id)
     if (!this.core.rules.writeBufferHolds) this.addKeys(entry.keys)
+    if (entry.state === "waiting") this.round?.stored(entry)
     if (entry.state === "dead") this.freeDead(entry)
     else if (this.everything || entry.attempts > 0) this.schedule.request(entry.dueAtMs)
     if (this.cut) {
@@ -119,13 +120,26 @@ export class TableSide {
     else this.cut = true
   }
 
-  /** All rows are in the lanes, or held by the round. `clean`: none is on its way to the table. */
-  isRead(round: FeedRound, clean: boolean): void {
-    if (clean) this.unloaded = round.heldRows
+  /** The round stopped at the write buffer, and what it holds and what it need not have seen are all that there is. */
+  isAccounted(round: FeedRound): boolean {
+    return this.everything && this.future.last === undefined &&
+      this.unloaded === round.heldRows + round.unseen(this.pending).length
+  }
+
+  /**
+   * The round came to the end of the table: what it holds, and what is on its way there, are all rows that are not in
+   * the lanes. With their keys in the set an endpoint is back to live. That the write buffer is empty is no condition:
+   * under a steady stream it never is, and its keys are in the set, too.
+   */
+  isRead(round: FeedRound): void {
+    const unseen = this.core.rules.backToLiveWhenHeld ? round.unseen(this.pending) : []
+    for (const row of unseen) round.pass(row)
+    this.unloaded = round.heldRows
     if (!this.everything || round.held.size > this.core.settings.maxParkedKeys) return
     if (this.future.last !== undefined && compare(this.future.last, this.core.reached) > 0) return
     this.everything = false
     this.parked = round.held
+    if (unseen.length > 0) this.roundWasCut()
   }
 
   private addKeys(keys: ReadonlyArray<Key>): void {
