@@ -97,7 +97,8 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
         'schema', EXISTS (SELECT FROM pg_namespace WHERE nspname = 'pgstream'),
         'schemaLog', c.names ? 'schema_log', 'seedMigrations', c.names ? 'schema_migrations',
         'sourceMigrations', c.names ? 'migrations_source', 'storeMigrations', c.names ? 'migrations_store',
-        'streams', c.names ? 'streams' AND coalesce(has_schema_privilege(to_regnamespace('pgstream'), 'USAGE'), false),
+        'streams', CASE WHEN NOT c.names ? 'streams' THEN false WHEN has_schema_privilege('pgstream', 'USAGE')
+          THEN has_table_privilege('pgstream.streams', 'SELECT') ELSE false END,
         'subscriptions', c.names ? 'webhook_subscriptions',
         'eventTriggers', (SELECT count(*) FROM pg_event_trigger e WHERE e.evtname IN ('pgstream_ddl', 'pgstream_drop') AND e.evtenabled <> 'D'),
         'publication', coalesce((SELECT CASE WHEN bool_or(p.puballtables AND p.pubname = ${PUBLICATION}) THEN 'all' ELSE 'listed' END
