@@ -26,7 +26,9 @@ export const RESUME = "If this is the database that these endpoints belong to:  
 /** `host:port` of each host of the URL, lower case; empty where the URL cannot be read. */
 export const addressesOf = (url: Redacted.Redacted<string>): ReadonlyArray<string> => {
   const target = PostgresUrl.parse(url)
-  return Result.isFailure(target) ? [] : target.success.hosts.map(({ host, port }) => `${host.toLowerCase()}:${port}`)
+  return Result.isFailure(target)
+    ? []
+    : target.success.hosts.map(({ host, port }) => `${host.toLowerCase()}:${port}`)
 }
 
 export interface Here {
@@ -43,7 +45,10 @@ export interface Named {
 }
 
 /** Endpoints that belong to a stream that is not of this database, and to none that is. */
-export const foreign = (store: PgClient.PgClient, live: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<Named>, SqlError> =>
+export const foreign = (
+  store: PgClient.PgClient,
+  live: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<Named>, SqlError> =>
   store<Named>`
     WITH owner AS (
       SELECT endpoint_id, stream FROM pgstream.endpoint_streams
@@ -59,18 +64,32 @@ export const all = (store: PgClient.PgClient): Effect.Effect<ReadonlyArray<Named
   store<Named>`SELECT id::text AS id, url FROM pgstream.webhook_endpoints ORDER BY url`
 
 /** `undefined`: nothing is stored for the stream, or an address in common. Else the addresses that are stored. */
-export const moved = (store: PgClient.PgClient, here: Here): Effect.Effect<ReadonlyArray<string> | undefined, SqlError> =>
+export const moved = (
+  store: PgClient.PgClient,
+  here: Here
+): Effect.Effect<ReadonlyArray<string> | undefined, SqlError> =>
   Effect.map(
-    store<{ readonly addresses: ReadonlyArray<string> }>`SELECT addresses FROM pgstream.checkpoint WHERE stream = ${Stream.format(here.stream)}`,
+    store<{
+      readonly addresses: ReadonlyArray<string>
+    }>`SELECT addresses FROM pgstream.checkpoint WHERE stream = ${Stream.format(here.stream)}`,
     ([row]) =>
-      row === undefined || row.addresses.length === 0 || row.addresses.some((address) => here.addresses.includes(address))
+      row === undefined ||
+      row.addresses.length === 0 ||
+      row.addresses.some((address) => here.addresses.includes(address))
         ? undefined
         : row.addresses
   )
 
 /** Paused for this stream, unless an operator paused it already. */
-export const pause = (store: PgClient.PgClient, stream: StreamId, endpoints: ReadonlyArray<Named>, why: string): Effect.Effect<void, SqlError> =>
-  endpoints.length === 0 ? Effect.void : Effect.asVoid(store`
+export const pause = (
+  store: PgClient.PgClient,
+  stream: StreamId,
+  endpoints: ReadonlyArray<Named>,
+  why: string
+): Effect.Effect<void, SqlError> =>
+  endpoints.length === 0
+    ? Effect.void
+    : Effect.asVoid(store`
     INSERT INTO pgstream.endpoint_streams AS x (stream, endpoint_id, paused, paused_reason)
     SELECT ${Stream.format(stream)}, unnest(${endpoints.map((endpoint) => endpoint.id)}::text[]::uuid[]), true, ${`${REASON} ${why}`}
     ON CONFLICT (stream, endpoint_id) DO UPDATE SET paused = true, paused_reason = excluded.paused_reason WHERE NOT x.paused`)
@@ -93,7 +112,11 @@ export interface Adopted {
  * Resumes what we paused, and re-keys what is parked for streams that are not of this database: in their order, below
  * every position of this stream (WAL positions of another server say nothing here). What those streams kept besides goes.
  */
-export const adopt = (store: PgClient.PgClient, here: Here, slotWasLost: boolean): Effect.Effect<Adopted, SqlError> =>
+export const adopt = (
+  store: PgClient.PgClient,
+  here: Here,
+  slotWasLost: boolean
+): Effect.Effect<Adopted, SqlError> =>
   Effect.gen(function*() {
     const stream = Stream.format(here.stream)
     const own = [...here.live, stream]
@@ -120,7 +143,11 @@ export const adopt = (store: PgClient.PgClient, here: Here, slotWasLost: boolean
   })
 
 /** Parked keys name tables by oid: those of a restored database are found by name, from the shapes of both streams. */
-const translateKeys = (store: PgClient.PgClient, stream: string, from: ReadonlyArray<string>): Effect.Effect<void, SqlError> =>
+const translateKeys = (
+  store: PgClient.PgClient,
+  stream: string,
+  from: ReadonlyArray<string>
+): Effect.Effect<void, SqlError> =>
   Effect.asVoid(store`
     WITH renamed AS (
       SELECT DISTINCT ON (old.stream, old.oid) old.stream, old.oid::text AS was, new.oid::text AS now
@@ -137,9 +164,19 @@ const translateKeys = (store: PgClient.PgClient, stream: string, from: ReadonlyA
      WHERE d.stream = ANY(${from}::text[]) AND d.keys <> '' AND EXISTS (SELECT FROM renamed r WHERE r.stream = d.stream)`)
 
 /** Everything that the store keeps for these streams. */
-export const forget = (store: PgClient.PgClient, streams: ReadonlyArray<string>): Effect.Effect<void, SqlError> =>
+export const forget = (
+  store: PgClient.PgClient,
+  streams: ReadonlyArray<string>
+): Effect.Effect<void, SqlError> =>
   Effect.forEach(
-    ["webhook_deliveries", "endpoint_streams", "checkpoint_definitions", "checkpoint_shapes", "checkpoint_versions", "checkpoint"],
+    [
+      "webhook_deliveries",
+      "endpoint_streams",
+      "checkpoint_definitions",
+      "checkpoint_shapes",
+      "checkpoint_versions",
+      "checkpoint"
+    ],
     (table) => store`DELETE FROM ${store(`pgstream.${table}`)} WHERE stream = ANY(${streams}::text[])`,
     { discard: true }
   )

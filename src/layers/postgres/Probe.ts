@@ -23,7 +23,15 @@ export interface SlotFacts {
   readonly ahead: boolean
   /** WAL that may be written before the slot is lost, bytes; `undefined` = without limit. */
   readonly safeWalBytes: number | undefined
-  readonly holder: { readonly pid: number; readonly application: string; readonly user: string; readonly client: string; readonly since: string } | undefined
+  readonly holder:
+    | {
+        readonly pid: number
+        readonly application: string
+        readonly user: string
+        readonly client: string
+        readonly since: string
+      }
+    | undefined
   /** Since when nobody reads it; empty before Postgres 17. */
   readonly inactiveSince: string
 }
@@ -66,13 +74,27 @@ export interface Facts {
 }
 
 interface Row {
-  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes" | "registered"> & { readonly slotWalLimitMb: number; readonly libraries: string | null; readonly application: string; readonly standbyNames: string; readonly streams: boolean }
-  readonly slot: (Omit<SlotFacts, "holder" | "safeWalBytes"> & { readonly safe: string | null; readonly holder: SlotFacts["holder"] | null }) | null
+  readonly facts: Omit<Facts, "slot" | "pluginLibraries" | "slotWalLimitBytes" | "registered"> & {
+    readonly slotWalLimitMb: number
+    readonly libraries: string | null
+    readonly application: string
+    readonly standbyNames: string
+    readonly streams: boolean
+  }
+  readonly slot:
+    | (Omit<SlotFacts, "holder" | "safeWalBytes"> & {
+        readonly safe: string | null
+        readonly holder: SlotFacts["holder"] | null
+      })
+    | null
 }
 
 /** Library names, without directory, quotes and spaces. */
 const librariesOf = (setting: string): ReadonlyArray<string> =>
-  setting.split(",").map((name) => name.trim().replace(/^"|"$/g, "").replace(/^.*\//, "")).filter((name) => name !== "")
+  setting
+    .split(",")
+    .map((name) => name.trim().replace(/^"|"$/g, "").replace(/^.*\//, ""))
+    .filter((name) => name !== "")
 
 export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<Facts, SqlError> =>
   Effect.gen(function*() {
@@ -121,19 +143,31 @@ export const probe = (sql: PgClient.PgClient, slotName: string): Effect.Effect<F
       WHERE r.rolname = current_user`
     const { libraries, slotWalLimitMb, application, standbyNames, ...facts } = row!.facts
     const slot = row!.slot
-    const registered = facts.streams && (yield* sql`
-      SELECT 1 FROM pgstream.streams WHERE system_identifier = ${facts.systemIdentifier} AND database_oid = ${facts.databaseOid}::text::bigint LIMIT 1`).length > 0
+    const registered =
+      facts.streams &&
+      (yield* sql`
+      SELECT 1 FROM pgstream.streams WHERE system_identifier = ${facts.systemIdentifier} AND database_oid = ${facts.databaseOid}::text::bigint LIMIT 1`)
+        .length > 0
     return {
       ...facts,
       registered,
       synchronous: facts.synchronous || isSynchronousStandby(standbyNames, application),
       slotWalLimitBytes: slotWalLimitMb < 0 ? undefined : slotWalLimitMb * 1024 * 1024,
       pluginLibraries: libraries === null ? undefined : librariesOf(libraries),
-      slot: slot === null ? undefined : {
-        plugin: slot.plugin, logical: slot.logical, database: slot.database, active: slot.active, walStatus: slot.walStatus,
-        confirmed: slot.confirmed, ahead: slot.ahead, inactiveSince: slot.inactiveSince,
-        safeWalBytes: slot.safe === null ? undefined : Number(slot.safe),
-        holder: slot.holder ?? undefined
-      }
+      slot:
+        slot === null
+          ? undefined
+          : {
+              plugin: slot.plugin,
+              logical: slot.logical,
+              database: slot.database,
+              active: slot.active,
+              walStatus: slot.walStatus,
+              confirmed: slot.confirmed,
+              ahead: slot.ahead,
+              inactiveSince: slot.inactiveSince,
+              safeWalBytes: slot.safe === null ? undefined : Number(slot.safe),
+              holder: slot.holder ?? undefined
+            }
     }
   })

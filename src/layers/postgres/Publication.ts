@@ -15,11 +15,19 @@ import { serverFields } from "./SetupErrors.ts"
 export const INSERTS = `${PUBLICATION}_inserts`
 
 /** Postgres 18 hands out stored generated columns, and then a FULL identity of their table works (FACTS.md). */
-const generated = (serverVersion: number): string => (serverVersion >= 180_000 ? "publish_generated_columns = stored" : "")
+const generated = (serverVersion: number): string =>
+  serverVersion >= 180_000 ? "publish_generated_columns = stored" : ""
 
-export const createForAll = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<void, SqlError> => {
+export const createForAll = (
+  sql: PgClient.PgClient,
+  serverVersion: number
+): Effect.Effect<void, SqlError> => {
   const options = generated(serverVersion)
-  return Effect.asVoid(sql.unsafe(`CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES${options === "" ? "" : ` WITH (${options})`}`))
+  return Effect.asVoid(
+    sql.unsafe(
+      `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES${options === "" ? "" : ` WITH (${options})`}`
+    )
+  )
 }
 
 export interface Listed {
@@ -46,9 +54,10 @@ interface Candidate {
  * by its own name, and a virtual generated column in a FULL identity (18) is no help.
  */
 const candidates = (sql: PgClient.PgClient, serverVersion: number) => {
-  const virtual = serverVersion >= 180_000
-    ? "AND NOT (c.relreplident = 'f' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped))"
-    : ""
+  const virtual =
+    serverVersion >= 180_000
+      ? "AND NOT (c.relreplident = 'f' AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped))"
+      : ""
   return sql.unsafe<Candidate>(`
     SELECT format('%I.%I', n.nspname, c.relname) AS name, n.nspname || '.' || c.relname AS shown,
       (c.relreplident = 'f' OR pg_get_replica_identity_index(c.oid) IS NOT NULL) ${virtual} AS usable,
@@ -64,28 +73,43 @@ const candidates = (sql: PgClient.PgClient, serverVersion: number) => {
 
 /** Each ADD takes a SHARE UPDATE EXCLUSIVE lock of its table: one statement a table, so that nobody waits for two. */
 const add = (sql: PgClient.PgClient, publication: string, table: string) =>
-  sql.withTransaction(Effect.gen(function*() {
-    yield* sql`SET LOCAL lock_timeout = '500ms'`
-    yield* sql.unsafe(`ALTER PUBLICATION ${publication} ADD TABLE ONLY ${table}`)
-  }))
+  sql.withTransaction(
+    Effect.gen(function*() {
+      yield* sql`SET LOCAL lock_timeout = '500ms'`
+      yield* sql.unsafe(`ALTER PUBLICATION ${publication} ADD TABLE ONLY ${table}`)
+    })
+  )
 
 /** False: it is in use. One that went meanwhile is nothing to do. */
 const move = (sql: PgClient.PgClient, table: Candidate): Effect.Effect<boolean, SqlError> => {
   const target = table.usable ? PUBLICATION : INSERTS
   if (table.place === (table.usable ? "all" : "inserts")) return Effect.succeed(true)
-  return sql.withTransaction(Effect.gen(function*() {
-    yield* sql`SET LOCAL lock_timeout = '500ms'`
-    if (table.place !== "") yield* sql.unsafe(`ALTER PUBLICATION ${table.place === "all" ? PUBLICATION : INSERTS} DROP TABLE ONLY ${table.name}`)
-    yield* add(sql, target, table.name)
-    return true
-  })).pipe(Effect.catchTag("SqlError", (error) => {
-    if (error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError") return Effect.succeed(false)
-    return serverFields(error).code === "42P01" ? Effect.succeed(true) : Effect.fail(error)
-  }))
+  return sql
+    .withTransaction(
+      Effect.gen(function*() {
+        yield* sql`SET LOCAL lock_timeout = '500ms'`
+        if (table.place !== "")
+          yield* sql.unsafe(
+            `ALTER PUBLICATION ${table.place === "all" ? PUBLICATION : INSERTS} DROP TABLE ONLY ${table.name}`
+          )
+        yield* add(sql, target, table.name)
+        return true
+      })
+    )
+    .pipe(
+      Effect.catchTag("SqlError", (error) => {
+        if (error.reason._tag === "LockTimeoutError" || error.reason._tag === "DeadlockError")
+          return Effect.succeed(false)
+        return serverFields(error).code === "42P01" ? Effect.succeed(true) : Effect.fail(error)
+      })
+    )
 }
 
 /** Adds what is not listed yet, and moves a table whose identity has become usable. Changes nothing when all is right. */
-export const refreshListed = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<Listed, SqlError> =>
+export const refreshListed = (
+  sql: PgClient.PgClient,
+  serverVersion: number
+): Effect.Effect<Listed, SqlError> =>
   Effect.gen(function*() {
     const tables = yield* candidates(sql, serverVersion)
     const mine = tables.filter((table) => table.owned)
@@ -99,33 +123,48 @@ export const refreshListed = (sql: PgClient.PgClient, serverVersion: number): Ef
   })
 
 /** What the listed publications leave out; changes nothing. */
-export const listedState = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<Omit<Listed, "added" | "later">, SqlError> =>
+export const listedState = (
+  sql: PgClient.PgClient,
+  serverVersion: number
+): Effect.Effect<Omit<Listed, "added" | "later">, SqlError> =>
   Effect.map(candidates(sql, serverVersion), (tables) => ({
     insertsOnly: tables.filter((table) => table.place === "inserts").map((table) => table.shown),
     left: tables.filter((table) => table.place === "").map((table) => table.shown)
   }))
 
 /** Makes both publications, with the tables that there are. */
-export const createListed = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<Listed, SqlError> =>
+export const createListed = (
+  sql: PgClient.PgClient,
+  serverVersion: number
+): Effect.Effect<Listed, SqlError> =>
   Effect.gen(function*() {
     const options = generated(serverVersion)
-    yield* sql.unsafe(`CREATE PUBLICATION ${PUBLICATION} WITH (publish = 'insert, update, delete, truncate'${options === "" ? "" : `, ${options}`})`)
-    yield* sql.unsafe(`CREATE PUBLICATION ${INSERTS} WITH (publish = 'insert, truncate'${options === "" ? "" : `, ${options}`})`)
+    yield* sql.unsafe(
+      `CREATE PUBLICATION ${PUBLICATION} WITH (publish = 'insert, update, delete, truncate'${options === "" ? "" : `, ${options}`})`
+    )
+    yield* sql.unsafe(
+      `CREATE PUBLICATION ${INSERTS} WITH (publish = 'insert, truncate'${options === "" ? "" : `, ${options}`})`
+    )
     return yield* refreshListed(sql, serverVersion)
   })
 
 export const drop = (sql: PgClient.PgClient): Effect.Effect<void, SqlError> =>
-  Effect.forEach([PUBLICATION, INSERTS], (name) => sql.unsafe(`DROP PUBLICATION IF EXISTS ${name}`), { discard: true })
+  Effect.forEach([PUBLICATION, INSERTS], (name) => sql.unsafe(`DROP PUBLICATION IF EXISTS ${name}`), {
+    discard: true
+  })
 
 /** `schema.table` of tables that no identity helps: keyless, with a virtual generated column (18). */
-export const withoutHelp = (sql: PgClient.PgClient, serverVersion: number): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+export const withoutHelp = (
+  sql: PgClient.PgClient,
+  serverVersion: number
+): Effect.Effect<ReadonlyArray<string>, SqlError> =>
   serverVersion < 180_000
     ? Effect.succeed([])
     : Effect.map(
-      sql<{ readonly name: string }>`
+        sql<{ readonly name: string }>`
         SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384 AND pg_get_replica_identity_index(c.oid) IS NULL
           AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped)
         ORDER BY 1`,
-      (rows) => rows.map((row) => row.name)
-    )
+        (rows) => rows.map((row) => row.name)
+      )

@@ -21,18 +21,23 @@ const once = Effect.fnUntraced(function*(sql: SourceSql["Service"]) {
 
 /** `intervalMs`: `PGSTREAM_SCHEMA_SCAN_INTERVAL`. A scan that fails is logged once until one succeeds; the next tries again. */
 export const layer = (intervalMs: number): Layer.Layer<never, never, SourceSql> =>
-  Layer.effectDiscard(Effect.gen(function*() {
-    const sql = yield* SourceSql
-    let failedBefore = false
-    const scan = Effect.matchCauseEffect(once(sql), {
-      onFailure: (cause) => {
-        if (failedBefore) return Effect.void
-        failedBefore = true
-        return Effect.logWarning("The listed publications could not be brought up to date.", cause)
-      },
-      onSuccess: () => Effect.sync(() => {
-        failedBefore = false
+  Layer.effectDiscard(
+    Effect.gen(function*() {
+      const sql = yield* SourceSql
+      let failedBefore = false
+      const scan = Effect.matchCauseEffect(once(sql), {
+        onFailure: (cause) => {
+          if (failedBefore) return Effect.void
+          failedBefore = true
+          return Effect.logWarning("The listed publications could not be brought up to date.", cause)
+        },
+        onSuccess: () =>
+          Effect.sync(() => {
+            failedBefore = false
+          })
       })
+      yield* Effect.forkScoped(
+        Effect.forever(Effect.andThen(scan, Effect.sleep(Duration.millis(intervalMs))))
+      )
     })
-    yield* Effect.forkScoped(Effect.forever(Effect.andThen(scan, Effect.sleep(Duration.millis(intervalMs)))))
-  }))
+  )

@@ -17,5 +17,6 @@ export const layer = Layer.effect(
       destroy: destroy(parts),
       status: status(parts),
       check: check(parts)
-    }))
+    })
+  )
 )

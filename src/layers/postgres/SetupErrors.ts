@@ -13,8 +13,13 @@ export interface Fault {
   readonly mend: string
 }
 
-export const failure = (code: string, exitCode: 1 | 4, summary: string, mend: string, cause?: unknown): SetupError =>
-  new SetupError({ code, exitCode, summary, mend, ...(cause === undefined ? {} : { cause }) })
+export const failure = (
+  code: string,
+  exitCode: 1 | 4,
+  summary: string,
+  mend: string,
+  cause?: unknown
+): SetupError => new SetupError({ code, exitCode, summary, mend, ...(cause === undefined ? {} : { cause }) })
 
 interface ServerFields {
   /** SQLSTATE, or Node's code of a socket error. */
@@ -41,18 +46,41 @@ const connectionFault = (fields: ServerFields, error: SqlError): Fault | undefin
   const { code, message } = fields
   if (/unsupported startup parameter|pgbouncer/i.test(message)) {
     return {
-      code: "PoolerInUrl", exitCode: 4,
+      code: "PoolerInUrl",
+      exitCode: 4,
       seen: "a connection pooler answered, not Postgres; replication and session settings need Postgres itself",
       mend: "Give the URL of the Postgres server itself (its own host and port) instead of the pooler's."
     }
   }
   if (code === "28P01" || code === "28000") {
-    return { code: "AuthenticationFailed", exitCode: 4, seen: `the server refused the login: ${message}`, mend: "Check user, password and pg_hba.conf:   psql \"$PGSTREAM_POSTGRES_LISTENER_URL\" -c 'select 1'" }
+    return {
+      code: "AuthenticationFailed",
+      exitCode: 4,
+      seen: `the server refused the login: ${message}`,
+      mend: "Check user, password and pg_hba.conf:   psql \"$PGSTREAM_POSTGRES_LISTENER_URL\" -c 'select 1'"
+    }
   }
-  if (code === "3D000") return { code: "DatabaseMissing", exitCode: 4, seen: message, mend: "Name a database that exists in the URL, or make it:   createdb NAME" }
-  if (code === "53300") return { code: "TooManyConnections", exitCode: 4, seen: message, mend: "Raise max_connections, or end sessions that are not needed." }
+  if (code === "3D000")
+    return {
+      code: "DatabaseMissing",
+      exitCode: 4,
+      seen: message,
+      mend: "Name a database that exists in the URL, or make it:   createdb NAME"
+    }
+  if (code === "53300")
+    return {
+      code: "TooManyConnections",
+      exitCode: 4,
+      seen: message,
+      mend: "Raise max_connections, or end sessions that are not needed."
+    }
   if (connectionCodes.test(code) || error.reason._tag === "ConnectionError") {
-    return { code: "ConnectionRefused", exitCode: 4, seen: `the server cannot be reached: ${message || code || error.message}`, mend: "Start Postgres, or correct host and port in the URL." }
+    return {
+      code: "ConnectionRefused",
+      exitCode: 4,
+      seen: `the server cannot be reached: ${message || code || error.message}`,
+      mend: "Start Postgres, or correct host and port in the URL."
+    }
   }
   return undefined
 }
@@ -64,18 +92,48 @@ export const faultOf = (error: SqlError, grant = ""): Fault => {
   if (connection !== undefined) return connection
   if (fields.code === "42501") {
     return {
-      code: "NoPrivilege", exitCode: 4, seen: fields.message,
-      mend: grant === "" ? "Run it with a role that may do this, or have an administrator grant it (docs/errors.md, NoPrivilege)." : grant
+      code: "NoPrivilege",
+      exitCode: 4,
+      seen: fields.message,
+      mend:
+        grant === ""
+          ? "Run it with a role that may do this, or have an administrator grant it (docs/errors.md, NoPrivilege)."
+          : grant
     }
   }
-  if (fields.code === "53100" || fields.code === "53200") return { code: "ServerOutOfResources", exitCode: 4, seen: fields.message, mend: "Free disk space or memory on the server." }
-  if (fields.code === "53400") return { code: "TooManySlots", exitCode: 4, seen: fields.message, mend: "Raise max_replication_slots in postgresql.conf and restart Postgres, or drop a slot that is not used." }
-  if (fields.code === "55P03") return { code: "LockTimeout", exitCode: 1, seen: fields.message, mend: "Run it again when the sessions that hold the lock have ended." }
-  return { code: "DatabaseError", exitCode: 1, seen: `${fields.message}${fields.code === "" ? "" : ` (SQLSTATE ${fields.code})`}`, mend: "" }
+  if (fields.code === "53100" || fields.code === "53200")
+    return {
+      code: "ServerOutOfResources",
+      exitCode: 4,
+      seen: fields.message,
+      mend: "Free disk space or memory on the server."
+    }
+  if (fields.code === "53400")
+    return {
+      code: "TooManySlots",
+      exitCode: 4,
+      seen: fields.message,
+      mend: "Raise max_replication_slots in postgresql.conf and restart Postgres, or drop a slot that is not used."
+    }
+  if (fields.code === "55P03")
+    return {
+      code: "LockTimeout",
+      exitCode: 1,
+      seen: fields.message,
+      mend: "Run it again when the sessions that hold the lock have ended."
+    }
+  return {
+    code: "DatabaseError",
+    exitCode: 1,
+    seen: `${fields.message}${fields.code === "" ? "" : ` (SQLSTATE ${fields.code})`}`,
+    mend: ""
+  }
 }
 
 /** `could` completes "Cannot ", such as `create schema pgstream`. */
-export const fromSql = (could: string, grant = "") => (error: SqlError): SetupError => {
-  const fault = faultOf(error, grant)
-  return failure(fault.code, fault.exitCode, `Cannot ${could}: ${fault.seen}`, fault.mend, error)
-}
+export const fromSql =
+  (could: string, grant = "") =>
+  (error: SqlError): SetupError => {
+    const fault = faultOf(error, grant)
+    return failure(fault.code, fault.exitCode, `Cannot ${could}: ${fault.seen}`, fault.mend, error)
+  }

@@ -50,53 +50,72 @@ const begin = (parts: Parts, options: InitOptions) =>
     const facts = yield* Probe.probe(parts.source, parts.settings.slotName)
     const slot = Slot.stateOf(parts.settings.slotName, facts, yield* storedPosition(parts, facts))
     if (slot._tag === "refused") return yield* refuse(slot.fault)
-    const plugin = slot._tag === "missing" ? options.plugin ?? "pgoutput" : slot.plugin
+    const plugin = slot._tag === "missing" ? (options.plugin ?? "pgoutput") : slot.plugin
     const fault = SetupFaults.beforeInit(facts, plugin)
     if (fault !== undefined) return yield* refuse(fault)
     const seed = yield* Takeover.look(parts.source, facts)
     if (seed._tag === "refused") return yield* refuse(seed.fault)
     const held = seed._tag === "take" ? Takeover.holder(parts.settings.slotName, facts) : undefined
-    if (held !== undefined) return yield* refuse({ ...held, seen: `the old program still runs: ${held.seen}` })
-    if (slot._tag === "remake" && facts.slot?.active === true) return yield* refuse(Slot.inUse(parts.settings.slotName, facts.slot))
+    if (held !== undefined)
+      return yield* refuse({ ...held, seen: `the old program still runs: ${held.seen}` })
+    if (slot._tag === "remake" && facts.slot?.active === true)
+      return yield* refuse(Slot.inUse(parts.settings.slotName, facts.slot))
     const progress: Progress = { parts, options, facts, slot, plugin, seed, notes: [], stays: [], undo: [] }
     return progress
-  }).pipe(Effect.catchTag("SqlError", (error) => Effect.fail(fromSql("read the state of the source database")(error))))
+  }).pipe(
+    Effect.catchTag("SqlError", (error) =>
+      Effect.fail(fromSql("read the state of the source database")(error))
+    )
+  )
 
 const takeBack = (progress: Progress): Effect.Effect<ReadonlyArray<string>> =>
   Effect.map(
     Effect.forEach(progress.undo.toReversed(), (undo) =>
-      Effect.match(undo.run, { onFailure: () => [undo.what], onSuccess: (): ReadonlyArray<string> => [] })),
+      Effect.match(undo.run, { onFailure: () => [undo.what], onSuccess: (): ReadonlyArray<string> => [] })
+    ),
     (left) => left.flat()
   )
 
 /** What could not be taken back is named: the person may have to. */
-const withUndo = (progress: Progress) => <A>(steps: Effect.Effect<A, SetupError, Scope.Scope>): Effect.Effect<A, SetupError, Scope.Scope> =>
-  steps.pipe(
-    Effect.onInterrupt(() => takeBack(progress)),
-    Effect.catch((error) =>
-      Effect.flatMap(Effect.uninterruptible(takeBack(progress)), (left) => {
-        const not = [...left, ...progress.stays]
-        const end = not.length > 0
-          ? ` What this call made was taken back, but not: ${not.join(", ")}.`
-          : " What this call made was taken back."
-        return Effect.fail(failure(error.code, error.exitCode, error.summary + end, error.mend, error.cause ?? error))
-      }))
-  )
+const withUndo =
+  (progress: Progress) =>
+  <A>(steps: Effect.Effect<A, SetupError, Scope.Scope>): Effect.Effect<A, SetupError, Scope.Scope> =>
+    steps.pipe(
+      Effect.onInterrupt(() => takeBack(progress)),
+      Effect.catch((error) =>
+        Effect.flatMap(Effect.uninterruptible(takeBack(progress)), (left) => {
+          const not = [...left, ...progress.stays]
+          const end =
+            not.length > 0
+              ? ` What this call made was taken back, but not: ${not.join(", ")}.`
+              : " What this call made was taken back."
+          return Effect.fail(
+            failure(error.code, error.exitCode, error.summary + end, error.mend, error.cause ?? error)
+          )
+        })
+      )
+    )
 
 const steps = (progress: Progress) =>
   Effect.gen(function*() {
     const { parts, options, facts, plugin, notes } = progress
     if (options.plugin !== undefined && options.plugin !== plugin) {
-      notes.push(`The slot ${parts.settings.slotName} uses ${plugin} and keeps it; --plugin ${options.plugin} is for a slot that is made.`)
+      notes.push(
+        `The slot ${parts.settings.slotName} uses ${plugin} and keeps it; --plugin ${options.plugin} is for a slot that is made.`
+      )
     }
     const triggers = yield* SetupSchema.make(progress)
     const triggersWereThere = facts.eventTriggers === 2 && facts.registered
-    if (!triggersWereThere) yield* SetupWait.forOlderTransactions(parts.source, options.waitMs, options.progress)
+    if (!triggersWereThere)
+      yield* SetupWait.forOlderTransactions(parts.source, options.waitMs, options.progress)
     yield* SetupTables.cover(progress, triggers)
     const slotCreated = yield* SetupStart.begin(progress)
-    yield* SetupOids.register(parts.source, facts, parts.settings.slotName, plugin).pipe(Effect.mapError(fromSql("note the stream")))
+    yield* SetupOids.register(parts.source, facts, parts.settings.slotName, plugin).pipe(
+      Effect.mapError(fromSql("note the stream"))
+    )
     const looked = yield* Effect.result(parts.tracker.look())
-    if (looked._tag === "Failure") notes.push("The first look at the catalog did not succeed; the service looks again when it runs.")
+    if (looked._tag === "Failure")
+      notes.push("The first look at the catalog did not succeed; the service looks again when it runs.")
     const mode = SetupFaults.synchronous(facts)
     if (mode !== undefined) notes.push(`${mode.seen}. ${mode.mend}`)
     const report: InitReport = { slotCreated, plugin, notes }

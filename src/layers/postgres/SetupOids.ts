@@ -47,29 +47,40 @@ const identities = (sql: PgClient.PgClient) =>
 
 /** In one transaction; the look that follows writes a row for every table. */
 export const remake = (sql: PgClient.PgClient, facts: Facts): Effect.Effect<void, SqlError> =>
-  sql.withTransaction(Effect.gen(function*() {
-    const ids = yield* tableIds(sql)
-    const full = yield* identities(sql)
-    yield* sql`DELETE FROM pgstream.table_ids`
-    yield* sql`INSERT INTO pgstream.table_ids (id, oid) SELECT * FROM unnest(${ids.map((row) => row.id)}::text[], ${ids.map((row) => row.oid)}::text[]::bigint[])`
-    yield* sql`DELETE FROM pgstream.identities`
-    yield* sql`
+  sql.withTransaction(
+    Effect.gen(function*() {
+      const ids = yield* tableIds(sql)
+      const full = yield* identities(sql)
+      yield* sql`DELETE FROM pgstream.table_ids`
+      yield* sql`INSERT INTO pgstream.table_ids (id, oid) SELECT * FROM unnest(${ids.map((row) => row.id)}::text[], ${ids.map((row) => row.oid)}::text[]::bigint[])`
+      yield* sql`DELETE FROM pgstream.identities`
+      yield* sql`
       INSERT INTO pgstream.identities (oid, schema, name, was)
       SELECT * FROM unnest(${full.map((row) => row.oid)}::text[]::oid[], ${full.map((row) => row.schema)}::text[],
         ${full.map((row) => row.name)}::text[], ${full.map((row) => row.was)}::text[])`
-    yield* sql`DELETE FROM pgstream.ddl`
-    yield* sql`DELETE FROM pgstream.streams WHERE (system_identifier, database_oid) IS DISTINCT FROM (${facts.systemIdentifier}::text, ${facts.databaseOid}::text::bigint)`
-  }))
+      yield* sql`DELETE FROM pgstream.ddl`
+      yield* sql`DELETE FROM pgstream.streams WHERE (system_identifier, database_oid) IS DISTINCT FROM (${facts.systemIdentifier}::text, ${facts.databaseOid}::text::bigint)`
+    })
+  )
 
 /** `init` made the slot, or took it over. */
-export const register = (sql: PgClient.PgClient, facts: Facts, slotName: string, plugin: string): Effect.Effect<void, SqlError> =>
+export const register = (
+  sql: PgClient.PgClient,
+  facts: Facts,
+  slotName: string,
+  plugin: string
+): Effect.Effect<void, SqlError> =>
   Effect.asVoid(sql`
     INSERT INTO pgstream.streams AS s (system_identifier, database_oid, slot_name, plugin)
     VALUES (${facts.systemIdentifier}, ${facts.databaseOid}::text::bigint, ${slotName}, ${plugin})
     ON CONFLICT (system_identifier, database_oid, slot_name) DO UPDATE SET plugin = excluded.plugin WHERE s.plugin <> excluded.plugin`)
 
 /** Other streams of this database whose slots are there. */
-export const others = (sql: PgClient.PgClient, facts: Facts, slotName: string): Effect.Effect<ReadonlyArray<{ readonly slotName: string; readonly plugin: string }>, SqlError> =>
+export const others = (
+  sql: PgClient.PgClient,
+  facts: Facts,
+  slotName: string
+): Effect.Effect<ReadonlyArray<{ readonly slotName: string; readonly plugin: string }>, SqlError> =>
   sql<{ readonly slotName: string; readonly plugin: string }>`
     SELECT s.slot_name AS "slotName", s.plugin FROM pgstream.streams s
       JOIN pg_replication_slots r ON r.slot_name = s.slot_name AND r.database = current_database()

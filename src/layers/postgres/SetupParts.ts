@@ -45,7 +45,9 @@ export const make = Effect.gen(function*() {
 /** The checkpoint's position of this stream; 0: none. */
 export const storedPosition = (parts: Parts, facts: Facts): Effect.Effect<Lsn.Lsn, SqlError> =>
   Effect.gen(function*() {
-    const [table] = yield* parts.store<{ readonly there: boolean }>`SELECT to_regclass('pgstream.checkpoint') IS NOT NULL AS there`
+    const [table] = yield* parts.store<{
+      readonly there: boolean
+    }>`SELECT to_regclass('pgstream.checkpoint') IS NOT NULL AS there`
     if (table?.there !== true) return Lsn.zero
     const [row] = yield* parts.store<{ readonly position: string }>`
       SELECT position::text AS position FROM pgstream.checkpoint WHERE stream = ${Stream.format(streamOf(parts, facts))}`
@@ -62,7 +64,9 @@ export const hereOf = (parts: Parts, facts: Facts): Clone.Here => ({
   stream: streamOf(parts, facts),
   addresses: Clone.addressesOf(parts.settings.url),
   database: facts.database,
-  live: facts.slotsHere.map((slotName) => Stream.format({ systemIdentifier: facts.systemIdentifier, slotName }))
+  live: facts.slotsHere.map((slotName) =>
+    Stream.format({ systemIdentifier: facts.systemIdentifier, slotName })
+  )
 })
 
 /**
@@ -72,9 +76,24 @@ export const hereOf = (parts: Parts, facts: Facts): Clone.Here => ({
 export const exclusive = (parts: Parts) =>
   Effect.gen(function*() {
     const connection = yield* parts.source.reserve
-    const rows = yield* connection.executeUnprepared("SELECT pg_try_advisory_lock(hashtext('pgstream'), hashtext('setup')) AS got", [], undefined)
+    const rows = yield* connection.executeUnprepared(
+      "SELECT pg_try_advisory_lock(hashtext('pgstream'), hashtext('setup')) AS got",
+      [],
+      undefined
+    )
     if (rows[0]?.["got"] !== true) {
-      return yield* failure("SetupRunning", 1, "Cannot begin: another init or destroy of this database is running. Nothing was changed.", "Wait for its end, then run this again.")
+      return yield* failure(
+        "SetupRunning",
+        1,
+        "Cannot begin: another init or destroy of this database is running. Nothing was changed.",
+        "Wait for its end, then run this again."
+      )
     }
-    yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("SELECT pg_advisory_unlock_all()", [], undefined)))
-  }).pipe(Effect.catchTag("SqlError", (error: SqlError): Effect.Effect<never, SetupError> => Effect.fail(fromSql("open the source database")(error))))
+    yield* Effect.addFinalizer(() =>
+      Effect.ignore(connection.executeUnprepared("SELECT pg_advisory_unlock_all()", [], undefined))
+    )
+  }).pipe(
+    Effect.catchTag("SqlError", (error: SqlError): Effect.Effect<never, SetupError> =>
+      Effect.fail(fromSql("open the source database")(error))
+    )
+  )

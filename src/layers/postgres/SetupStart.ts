@@ -25,37 +25,65 @@ const STORE_TIMEOUT_MS = 60_000
 const REMIND_AFTER_MS = 2_000
 
 const fromStore = (error: CheckpointError | SqlError): SetupError =>
-  error._tag === "SqlError" ? fromSql("store where the stream begins")(error)
+  error._tag === "SqlError"
+    ? fromSql("store where the stream begins")(error)
     : failure("DatabaseError", 1, "Cannot store where the stream begins.", "", error)
 
 const waitedTooLong = (slotName: string, waitMs: number, who: string) =>
   failure(
-    "OlderTransactions", 1,
+    "OlderTransactions",
+    1,
     `Cannot make replication slot ${slotName}: transactions that write were still open after ${Math.round(waitMs / 1000)} s, in this or another database of the server${who === "" ? "" : ` (${who})`}.`,
     "End them, or wait longer:   pgstream init --wait 30m"
   )
 
 /** Makes the slot; its snapshot lives as long as the scope. The server waits for transactions that are writing just now. */
-const makeSlot = ({ parts, options, plugin, slot, facts, notes, undo }: Progress): Effect.Effect<string, SetupError, Scope.Scope> =>
+const makeSlot = ({
+  parts,
+  options,
+  plugin,
+  slot,
+  facts,
+  notes,
+  undo
+}: Progress): Effect.Effect<string, SetupError, Scope.Scope> =>
   Effect.gen(function*() {
     const { slotName } = parts.settings
-    if (slot._tag === "remake") yield* Effect.mapError(Slot.drop(parts.source, slotName), fromSql(`drop replication slot ${slotName}`))
+    if (slot._tag === "remake")
+      yield* Effect.mapError(Slot.drop(parts.source, slotName), fromSql(`drop replication slot ${slotName}`))
     const reminder = Effect.sleep(REMIND_AFTER_MS).pipe(
       Effect.andThen(SetupWait.writers(parts.source)),
-      Effect.map((who) => options.progress(`The slot waits for transactions that write: ${who === "" ? "not shown to this role" : who}`))
+      Effect.map((who) =>
+        options.progress(
+          `The slot waits for transactions that write: ${who === "" ? "not shown to this role" : who}`
+        )
+      )
     )
     const reminding = yield* Effect.forkScoped(reminder)
     const made = yield* createSlot(parts.settings.url, { slotName, plugin }).pipe(
-      Effect.mapError((error) => failure(error.code, error.permanent || error.code === "ConnectionRefused" ? 4 : 1, error.summary, error.mend, error)),
+      Effect.mapError((error) =>
+        failure(
+          error.code,
+          error.permanent || error.code === "ConnectionRefused" ? 4 : 1,
+          error.summary,
+          error.mend,
+          error
+        )
+      ),
       Effect.timeoutOrElse({
         duration: options.waitMs,
-        orElse: () => Effect.flatMap(SetupWait.writers(parts.source), (who) => Effect.fail(waitedTooLong(slotName, options.waitMs, who)))
+        orElse: () =>
+          Effect.flatMap(SetupWait.writers(parts.source), (who) =>
+            Effect.fail(waitedTooLong(slotName, options.waitMs, who))
+          )
       }),
       Effect.ensuring(Fiber.interrupt(reminding))
     )
     undo.push({ what: `replication slot ${slotName}`, run: Slot.drop(parts.source, slotName) })
     if (slot._tag === "remake" && facts.slot !== undefined) {
-      notes.push(`Made again: ${slot.fault.seen} (${slot.fault.code}); ${Slot.stretch(facts.slot, facts.slot.ahead, Lsn.format(made.consistentPoint))}.`)
+      notes.push(
+        `Made again: ${slot.fault.seen} (${slot.fault.code}); ${Slot.stretch(facts.slot, facts.slot.ahead, Lsn.format(made.consistentPoint))}.`
+      )
     }
     return made.snapshotName
   })
@@ -67,14 +95,23 @@ const suspects = (progress: Progress) =>
     const here = hereOf(parts, facts)
     if (slot._tag === "missing") {
       if (seed._tag === "take") {
-        return { endpoints: yield* Clone.all(parts.store), why: `The old program's slot ${parts.settings.slotName} is not in this database.` }
+        return {
+          endpoints: yield* Clone.all(parts.store),
+          why: `The old program's slot ${parts.settings.slotName} is not in this database.`
+        }
       }
-      return { endpoints: yield* Clone.foreign(parts.store, here.live), why: "They belong to another stream, or to one whose slot is lost." }
+      return {
+        endpoints: yield* Clone.foreign(parts.store, here.live),
+        why: "They belong to another stream, or to one whose slot is lost."
+      }
     }
     const addresses = yield* Clone.moved(parts.store, here)
     return addresses === undefined
       ? { endpoints: [], why: "" }
-      : { endpoints: yield* Clone.all(parts.store), why: `The stream was read from ${addresses.join(", ")} before, now from ${here.addresses.join(", ")}.` }
+      : {
+          endpoints: yield* Clone.all(parts.store),
+          why: `The stream was read from ${addresses.join(", ")} before, now from ${here.addresses.join(", ")}.`
+        }
   })
 
 const stored = ({ parts, facts }: Progress): Effect.Effect<boolean, SqlError> =>
@@ -84,14 +121,21 @@ const stored = ({ parts, facts }: Progress): Effect.Effect<boolean, SqlError> =>
   )
 
 /** One transaction: a state that is stored has its endpoints paused. */
-const store = (progress: Progress, state: SetupState.StartState | undefined): Effect.Effect<void, SetupError> =>
+const store = (
+  progress: Progress,
+  state: SetupState.StartState | undefined
+): Effect.Effect<void, SetupError> =>
   Effect.gen(function*() {
     const { parts, facts, options, notes } = progress
     const here = hereOf(parts, facts)
     const suspicious = yield* suspects(progress)
     if (state !== undefined) {
       yield* parts.checkpoint.reset({
-        stream: here.stream, position: Lsn.zero, counts: new Map(), versions: "", shapes: state.shapes,
+        stream: here.stream,
+        position: Lsn.zero,
+        counts: new Map(),
+        versions: "",
+        shapes: state.shapes,
         definitions: state.definitions ?? (yield* SetupState.readDefinitions(parts.store))
       })
     }
@@ -100,20 +144,32 @@ const store = (progress: Progress, state: SetupState.StartState | undefined): Ef
       const adopted = yield* Clone.adopt(parts.store, here, progress.slot._tag === "missing")
       const streams = adopted.streams.length === 0 ? "" : ` of ${adopted.streams.join(", ")}`
       if (suspicious.endpoints.length > 0 || adopted.resumed > 0 || adopted.streams.length > 0) {
-        notes.push(`Adopted: ${Math.max(suspicious.endpoints.length, adopted.resumed)} endpoints, ${adopted.parked} parked deliveries${streams}.`)
+        notes.push(
+          `Adopted: ${Math.max(suspicious.endpoints.length, adopted.resumed)} endpoints, ${adopted.parked} parked deliveries${streams}.`
+        )
       }
       return
     }
     yield* Clone.pause(parts.store, here.stream, suspicious.endpoints, suspicious.why)
     if (suspicious.endpoints.length > 0) {
-      notes.push(`${suspicious.endpoints.length} endpoints start paused: ${Clone.names(suspicious.endpoints)}. ${suspicious.why} ${Clone.RESUME}`)
+      notes.push(
+        `${suspicious.endpoints.length} endpoints start paused: ${Clone.names(suspicious.endpoints)}. ${suspicious.why} ${Clone.RESUME}`
+      )
     }
   }).pipe(
     progress.parts.store.withTransaction,
     Effect.mapError(fromStore),
     Effect.timeoutOrElse({
       duration: STORE_TIMEOUT_MS,
-      orElse: () => Effect.fail(failure("StoreUnavailable", 1, "Cannot store where the stream begins: the store did not answer.", "Run init again when the store is up."))
+      orElse: () =>
+        Effect.fail(
+          failure(
+            "StoreUnavailable",
+            1,
+            "Cannot store where the stream begins: the store did not answer.",
+            "Run init again when the store is up."
+          )
+        )
     })
   )
 
@@ -125,9 +181,16 @@ export const begin = (progress: Progress): Effect.Effect<boolean, SetupError, Sc
     const snapshot = make ? yield* makeSlot(progress) : undefined
     const fresh = make || !(yield* Effect.mapError(stored(progress), fromStore))
     const state = fresh
-      ? yield* Effect.mapError(SetupState.read(parts.source, snapshot, parts.storeInSource), fromSql("read the tables as they are where the stream begins"))
+      ? yield* Effect.mapError(
+          SetupState.read(parts.source, snapshot, parts.storeInSource),
+          fromSql("read the tables as they are where the stream begins")
+        )
       : undefined
-    if (fresh) undo.push({ what: "the stored state of the stream", run: Clone.forget(parts.store, [Stream.format(streamOf(parts, facts))]) })
+    if (fresh)
+      undo.push({
+        what: "the stored state of the stream",
+        run: Clone.forget(parts.store, [Stream.format(streamOf(parts, facts))])
+      })
     yield* store(progress, state)
     return make
   })

@@ -24,7 +24,9 @@ interface ShapeRow {
 /** A table that went meanwhile has no shape. */
 const toShape = (row: ShapeRow): ReadonlyArray<TableShape> => {
   const shape = Ddl.parseShape(row.shape)
-  return Result.isFailure(shape) ? [] : [row.table_id === null ? shape.success : { ...shape.success, tableId: row.table_id }]
+  return Result.isFailure(shape)
+    ? []
+    : [row.table_id === null ? shape.success : { ...shape.success, tableId: row.table_id }]
 }
 
 /** Every permanent or unlogged table of the user. Call inside a transaction: locks end with each batch. */
@@ -61,7 +63,13 @@ const readVersions = (sql: PgClient.PgClient) =>
     sql<VersionRow>`
       SELECT DISTINCT ON (schema_name) schema_name, version::text AS version, id::text AS id, schema::text AS entry
         FROM pgstream.schema_log ORDER BY schema_name, schema_log.version DESC`,
-    (rows) => rows.map((row) => ({ schema: row.schema_name, version: Number(row.version), entryId: row.id.trim(), tables: SchemaEntry.tablesOf(row.entry) }))
+    (rows) =>
+      rows.map((row) => ({
+        schema: row.schema_name,
+        version: Number(row.version),
+        entryId: row.id.trim(),
+        tables: SchemaEntry.tablesOf(row.entry)
+      }))
   )
 
 interface SubscriptionRow {
@@ -74,7 +82,9 @@ interface SubscriptionRow {
   readonly created_at_us: string
 }
 
-export const readDefinitions = (sql: PgClient.PgClient): Effect.Effect<ReadonlyArray<Subscription>, SqlError> =>
+export const readDefinitions = (
+  sql: PgClient.PgClient
+): Effect.Effect<ReadonlyArray<Subscription>, SqlError> =>
   Effect.map(
     sql<SubscriptionRow>`
       SELECT id::text AS id, endpoint_id::text AS endpoint_id, url, schema_name, table_name, event_types,
@@ -99,12 +109,21 @@ export interface StartState {
 }
 
 /** One snapshot: `snapshotName` (exported by the slot), or the one of now. */
-export const read = (sql: PgClient.PgClient, snapshotName: string | undefined, storeInSource: boolean): Effect.Effect<StartState, SqlError> =>
-  sql.withTransaction(Effect.gen(function*() {
-    if (snapshotName !== undefined) yield* sql.unsafe(`SET TRANSACTION SNAPSHOT '${snapshotName.replaceAll("'", "''")}'`)
-    yield* sql`SET LOCAL lock_timeout = '10s'`
-    const tables = yield* readShapes(sql)
-    const versions = yield* readVersions(sql)
-    const definitions = storeInSource ? yield* readDefinitions(sql) : undefined
-    return { shapes: { tables, versions }, definitions }
-  })).pipe(Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL REPEATABLE READ"))
+export const read = (
+  sql: PgClient.PgClient,
+  snapshotName: string | undefined,
+  storeInSource: boolean
+): Effect.Effect<StartState, SqlError> =>
+  sql
+    .withTransaction(
+      Effect.gen(function*() {
+        if (snapshotName !== undefined)
+          yield* sql.unsafe(`SET TRANSACTION SNAPSHOT '${snapshotName.replaceAll("'", "''")}'`)
+        yield* sql`SET LOCAL lock_timeout = '10s'`
+        const tables = yield* readShapes(sql)
+        const versions = yield* readVersions(sql)
+        const definitions = storeInSource ? yield* readDefinitions(sql) : undefined
+        return { shapes: { tables, versions }, definitions }
+      })
+    )
+    .pipe(Effect.provideService(SqlClient.BeginTransaction, "BEGIN ISOLATION LEVEL REPEATABLE READ"))

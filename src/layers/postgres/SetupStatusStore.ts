@@ -35,21 +35,35 @@ export interface StoreReport {
 }
 
 const some = (shown: ReadonlyArray<string>): string =>
-  shown.length <= NAMED ? shown.join("; ") : `${shown.slice(0, NAMED).join("; ")}; and ${shown.length - NAMED} more`
+  shown.length <= NAMED
+    ? shown.join("; ")
+    : `${shown.slice(0, NAMED).join("; ")}; and ${shown.length - NAMED} more`
 
-const paused = (parts: Parts, stream: string, notes: Array<string>): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
+const paused = (
+  parts: Parts,
+  stream: string,
+  notes: Array<string>
+): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
   Effect.gen(function*() {
     const rows = yield* parts.store<EndpointRow>`
       SELECT e.url, coalesce(x.paused_reason, '') AS reason FROM pgstream.endpoint_streams x JOIN pgstream.webhook_endpoints e ON e.id = x.endpoint_id
        WHERE x.stream = ${stream} AND x.paused ORDER BY e.url`
     const ours = rows.filter((row) => row.reason.startsWith(Clone.REASON))
     const theirs = rows.filter((row) => !row.reason.startsWith(Clone.REASON))
-    if (theirs.length > 0) notes.push(`Paused endpoints: ${some(theirs.map((row) => `${WebhookUrl.describe(row.url)} (${row.reason || "no reason given"})`))}.`)
-    return ours.length === 0 ? [] : [{
-      area: "delivery", code: "EndpointsPaused",
-      summary: `${ours.length} endpoints are paused: ${some(ours.map((row) => WebhookUrl.describe(row.url)))}. ${ours[0]!.reason}`,
-      mend: Clone.RESUME
-    }]
+    if (theirs.length > 0)
+      notes.push(
+        `Paused endpoints: ${some(theirs.map((row) => `${WebhookUrl.describe(row.url)} (${row.reason || "no reason given"})`))}.`
+      )
+    return ours.length === 0
+      ? []
+      : [
+          {
+            area: "delivery",
+            code: "EndpointsPaused",
+            summary: `${ours.length} endpoints are paused: ${some(ours.map((row) => WebhookUrl.describe(row.url)))}. ${ours[0]!.reason}`,
+            mend: Clone.RESUME
+          }
+        ]
   })
 
 const parked = (parts: Parts, stream: string): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
@@ -60,16 +74,33 @@ const parked = (parts: Parts, stream: string): Effect.Effect<ReadonlyArray<Findi
         FROM pgstream.webhook_deliveries d LEFT JOIN pgstream.webhook_endpoints e ON e.id = d.endpoint_id
        WHERE d.stream = ${stream} GROUP BY e.url ORDER BY count(*) DESC`
     const of = (count: (row: ParkedRow) => number) =>
-      some(rows.filter((row) => count(row) > 0).map((row) => `${count(row)} for ${WebhookUrl.describe(row.url)}${row.error === "" ? "" : ` (${row.error})`}`))
+      some(
+        rows
+          .filter((row) => count(row) > 0)
+          .map(
+            (row) =>
+              `${count(row)} for ${WebhookUrl.describe(row.url)}${row.error === "" ? "" : ` (${row.error})`}`
+          )
+      )
     const sum = (count: (row: ParkedRow) => number) => rows.reduce((total, row) => total + count(row), 0)
     const findings: Array<Finding> = []
     const waiting = sum((row) => row.waiting)
     const dead = sum((row) => row.dead)
     if (waiting > 0) {
-      findings.push({ area: "delivery", code: "DeliveriesParked", summary: `${waiting} deliveries are parked: ${of((row) => row.waiting)}`, mend: "They are tried again by themselves; mend the receiver." })
+      findings.push({
+        area: "delivery",
+        code: "DeliveriesParked",
+        summary: `${waiting} deliveries are parked: ${of((row) => row.waiting)}`,
+        mend: "They are tried again by themselves; mend the receiver."
+      })
     }
     if (dead > 0) {
-      findings.push({ area: "delivery", code: "DeliveriesDead", summary: `${dead} deliveries are not tried any more: ${of((row) => row.dead)}`, mend: "Mend the receiver, then make them due again:   UPDATE pgstream.webhook_deliveries SET state = 'waiting', due_at = now() WHERE state = 'dead'   and restart pgstream." })
+      findings.push({
+        area: "delivery",
+        code: "DeliveriesDead",
+        summary: `${dead} deliveries are not tried any more: ${of((row) => row.dead)}`,
+        mend: "Mend the receiver, then make them due again:   UPDATE pgstream.webhook_deliveries SET state = 'waiting', due_at = now() WHERE state = 'dead'   and restart pgstream."
+      })
     }
     return findings
   })
@@ -82,26 +113,49 @@ const total = (parts: Parts, notes: Array<string>): Effect.Effect<void, SqlError
 
 const copied = (parts: Parts, facts: Probe.Facts): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
   Effect.map(Clone.moved(parts.store, hereOf(parts, facts)), (before) =>
-    before === undefined ? [] : [{
-      area: "delivery", code: "CopySuspected",
-      summary: `this database was read at ${before.join(", ")} before, and the URL names ${hereOf(parts, facts).addresses.join(", ")}: run will pause its endpoints`,
-      mend: Clone.RESUME
-    }])
+    before === undefined
+      ? []
+      : [
+          {
+            area: "delivery",
+            code: "CopySuspected",
+            summary: `this database was read at ${before.join(", ")} before, and the URL names ${hereOf(parts, facts).addresses.join(", ")}: run will pause its endpoints`,
+            mend: Clone.RESUME
+          }
+        ]
+  )
 
 /** A store that cannot be reached is a finding; its version then counts as good, so that nothing else is blamed. */
-export const storeFindings = (parts: Parts, facts: Probe.Facts, notes: Array<string>): Effect.Effect<StoreReport> =>
+export const storeFindings = (
+  parts: Parts,
+  facts: Probe.Facts,
+  notes: Array<string>
+): Effect.Effect<StoreReport> =>
   Effect.gen(function*() {
     const version = yield* MigrationsStore.currentVersion(parts.store)
     if (version < MigrationsStore.latestVersion) return { version, position: Lsn.zero, findings: [] }
     const stream = Stream.format(hereOf(parts, facts).stream)
     yield* total(parts, notes)
-    const findings = yield* Effect.all([paused(parts, stream, notes), parked(parts, stream), copied(parts, facts)])
+    const findings = yield* Effect.all([
+      paused(parts, stream, notes),
+      parked(parts, stream),
+      copied(parts, facts)
+    ])
     return { version, position: yield* storedPosition(parts, facts), findings: findings.flat() }
-  }).pipe(Effect.catch((error) => {
-    const fault = faultOf(error)
-    return Effect.succeed({
-      version: MigrationsStore.latestVersion,
-      position: Lsn.zero,
-      findings: [{ area: "delivery" as const, code: fault.code, summary: `the store cannot be read: ${fault.seen}`, mend: fault.mend }]
+  }).pipe(
+    Effect.catch((error) => {
+      const fault = faultOf(error)
+      return Effect.succeed({
+        version: MigrationsStore.latestVersion,
+        position: Lsn.zero,
+        findings: [
+          {
+            area: "delivery" as const,
+            code: fault.code,
+            summary: `the store cannot be read: ${fault.seen}`,
+            mend: fault.mend
+          }
+        ]
+      })
     })
-  }))
+  )

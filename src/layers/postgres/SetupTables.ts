@@ -12,9 +12,12 @@ const PAUSE_MS = 500
 const NAMED = 20
 
 export const listOf = (names: ReadonlyArray<string>): string =>
-  names.length <= NAMED ? names.join(", ") : `${names.slice(0, NAMED).join(", ")} and ${names.length - NAMED} more`
+  names.length <= NAMED
+    ? names.join(", ")
+    : `${names.slice(0, NAMED).join(", ")} and ${names.length - NAMED} more`
 
-const listed = (tables: ReadonlyArray<TableName>): string => listOf(tables.map((table) => `${table.schema}.${table.name}`))
+const listed = (tables: ReadonlyArray<TableName>): string =>
+  listOf(tables.map((table) => `${table.schema}.${table.name}`))
 
 /** Again and again, each attempt with short locks, until none is locked or the wait is over. Answers tables that are not ours to change. */
 const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<TableName>, SetupError> =>
@@ -23,7 +26,9 @@ const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<T
     let told = false
     for (;;) {
       const report = yield* parts.tracker.ensureIdentities.pipe(
-        Effect.mapError((error) => failure("DatabaseError", 1, "Cannot give tables without a key a replica identity.", "", error))
+        Effect.mapError((error) =>
+          failure("DatabaseError", 1, "Cannot give tables without a key a replica identity.", "", error)
+        )
       )
       const locked = report.failed.filter((table) => table.reason === "locked")
       if (locked.length === 0) return report.failed
@@ -31,7 +36,8 @@ const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<T
       told = true
       if ((yield* Clock.currentTimeMillis) >= deadline) {
         return yield* failure(
-          "TablesLocked", 1,
+          "TablesLocked",
+          1,
           `Cannot give tables without a key a replica identity: in use for ${Math.round(options.waitMs / 1000)} s: ${listed(locked)}.`,
           "End the sessions that hold them (SELECT * FROM pg_locks WHERE relation = 'schema.table'::regclass), or wait longer:   pgstream init --wait 30m"
         )
@@ -45,27 +51,57 @@ const grants = (progress: Progress): string =>
 
 const listedPublication = (progress: Progress, why: string): Effect.Effect<void, SetupError> =>
   Effect.gen(function*() {
-    const { parts: { source }, facts, notes, undo } = progress
+    const {
+      parts: { source },
+      facts,
+      notes,
+      undo
+    } = progress
     undo.push({ what: "the publications", run: Publication.drop(source) })
     const made = yield* Publication.createListed(source, facts.serverVersion)
-    notes.push(`${why}: the publications list ${made.added} table${made.added === 1 ? "" : "s"}; new ones are added when the service has seen them, and SET UNLOGGED of a listed table is refused by Postgres.`)
-    if (made.insertsOnly.length > 0) notes.push(`Published for INSERT and TRUNCATE only, for want of a replica identity: ${listOf(made.insertsOnly)}.`)
-    if (made.later.length > 0) notes.push(`In use, and published as soon as they are free: ${listOf(made.later)}.`)
-    if (made.left.length > 0) notes.push(`Not published, because role ${facts.role} does not own them: ${listOf(made.left)}. ${grants(progress)}`)
+    notes.push(
+      `${why}: the publications list ${made.added} table${made.added === 1 ? "" : "s"}; new ones are added when the service has seen them, and SET UNLOGGED of a listed table is refused by Postgres.`
+    )
+    if (made.insertsOnly.length > 0)
+      notes.push(
+        `Published for INSERT and TRUNCATE only, for want of a replica identity: ${listOf(made.insertsOnly)}.`
+      )
+    if (made.later.length > 0)
+      notes.push(`In use, and published as soon as they are free: ${listOf(made.later)}.`)
+    if (made.left.length > 0)
+      notes.push(
+        `Not published, because role ${facts.role} does not own them: ${listOf(made.left)}. ${grants(progress)}`
+      )
   }).pipe(Effect.mapError(fromSql("make the publications", grants(progress))))
 
 /** Why not FOR ALL TABLES; `undefined`: it can be. */
-const reason = (progress: Progress, triggers: TriggersState, notOwned: ReadonlyArray<TableName>, helpless: ReadonlyArray<string>): string | undefined => {
+const reason = (
+  progress: Progress,
+  triggers: TriggersState,
+  notOwned: ReadonlyArray<TableName>,
+  helpless: ReadonlyArray<string>
+): string | undefined => {
   if (progress.options.keepIdentities) return "Identities are left alone (--keep-identities)"
-  if (triggers === "notAllowed") return `Role ${progress.facts.role} may make no event triggers, so new tables are found by a look at the catalog`
-  if (notOwned.length > 0) return `Tables without a key that role ${progress.facts.role} does not own: ${listed(notOwned)}`
-  if (helpless.length > 0) return `No replica identity helps tables without a key and with a virtual generated column: ${listOf(helpless)}`
+  if (triggers === "notAllowed")
+    return `Role ${progress.facts.role} may make no event triggers, so new tables are found by a look at the catalog`
+  if (notOwned.length > 0)
+    return `Tables without a key that role ${progress.facts.role} does not own: ${listed(notOwned)}`
+  if (helpless.length > 0)
+    return `No replica identity helps tables without a key and with a virtual generated column: ${listOf(helpless)}`
   return undefined
 }
 
-const publication = (progress: Progress, triggers: TriggersState, notOwned: ReadonlyArray<TableName>): Effect.Effect<void, SetupError> =>
+const publication = (
+  progress: Progress,
+  triggers: TriggersState,
+  notOwned: ReadonlyArray<TableName>
+): Effect.Effect<void, SetupError> =>
   Effect.gen(function*() {
-    const { parts: { source }, facts, undo } = progress
+    const {
+      parts: { source },
+      facts,
+      undo
+    } = progress
     const couldNot = fromSql("make the publication", grants(progress))
     if (facts.publication === "listed") {
       yield* Effect.mapError(Publication.refreshListed(source, facts.serverVersion), couldNot)
@@ -95,8 +131,13 @@ export const cover = (progress: Progress, triggers: TriggersState): Effect.Effec
       notOwned = yield* identities(progress)
     }
     if (triggers === "notAllowed") {
-      notes.push(`Role ${facts.role} may make no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. For more, run init once as a superuser.`)
+      notes.push(
+        `Role ${facts.role} may make no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. For more, run init once as a superuser.`
+      )
     }
     if (plugin === "pgoutput") yield* publication(progress, triggers, notOwned)
-    else if (notOwned.length > 0) notes.push(`UPDATE and DELETE come without old values from tables without a key that role ${facts.role} does not own: ${listed(notOwned)}`)
+    else if (notOwned.length > 0)
+      notes.push(
+        `UPDATE and DELETE come without old values from tables without a key that role ${facts.role} does not own: ${listed(notOwned)}`
+      )
   })

@@ -53,7 +53,10 @@ export const writers = (sql: PgClient.PgClient): Effect.Effect<string> =>
       FROM pg_stat_activity a WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_backend_pid() AND a.backend_type <> 'walsender'
     UNION ALL
     SELECT p.gid, true, 'prepared transaction ' || quote_literal(p.gid) || ', database ' || p.database || ', since ' || to_char(p.prepared, 'YYYY-MM-DD HH24:MI:SS TZ')
-      FROM pg_prepared_xacts p`.pipe(Effect.map(named), Effect.orElseSucceed(() => ""))
+      FROM pg_prepared_xacts p`.pipe(
+    Effect.map(named),
+    Effect.orElseSucceed(() => "")
+  )
 
 /**
  * Returns when every transaction of this database that was there at the call has ended. Fails with
@@ -68,7 +71,9 @@ export const forOlderTransactions = (
     const deadline = (yield* Clock.currentTimeMillis) + waitMs
     const couldNot = fromSql("see which transactions are open")
     const [next] = yield* Effect.mapError(
-      sql<{ readonly xid: string }>`SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text AS xid`,
+      sql<{
+        readonly xid: string
+      }>`SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::numeric % 4294967296)::text AS xid`,
       couldNot
     )
     const read = Effect.mapError(older(sql, next!.xid), couldNot)
@@ -78,7 +83,8 @@ export const forOlderTransactions = (
       const now = yield* Clock.currentTimeMillis
       if (now >= deadline) {
         return yield* failure(
-          "OlderTransactions", 1,
+          "OlderTransactions",
+          1,
           `Cannot finish: transactions that began before pgstream's triggers are still open after ${Math.round(waitMs / 1000)} s (${named(left)}). Until they end, a change of theirs could be missed.`,
           "End them (COMMIT, ROLLBACK, ROLLBACK PREPARED, pg_terminate_backend), or wait longer:   pgstream init --wait 30m"
         )

@@ -28,44 +28,81 @@ export type SlotState =
 
 const OTHER_SLOT = "Use another slot:   pgstream init --replication-slot NAME"
 
-const refused = (code: string, seen: string, mend = OTHER_SLOT): SlotState => ({ _tag: "refused", fault: { code, exitCode: 4, seen, mend } })
+const refused = (code: string, seen: string, mend = OTHER_SLOT): SlotState => ({
+  _tag: "refused",
+  fault: { code, exitCode: 4, seen, mend }
+})
 
 /** `stored`: the checkpoint's position, 0 for none. */
 export const stateOf = (slotName: string, facts: Facts, stored: Lsn.Lsn): SlotState => {
   if (!validName(slotName)) {
-    return refused("BadSlotName", `a slot's name has 1 to 63 of the characters a-z, 0-9 and _, and ${JSON.stringify(slotName)} does not`)
+    return refused(
+      "BadSlotName",
+      `a slot's name has 1 to 63 of the characters a-z, 0-9 and _, and ${JSON.stringify(slotName)} does not`
+    )
   }
   const slot = facts.slot
   if (slot === undefined) return { _tag: "missing" }
   const named = `replication slot ${slotName}`
   if (!slot.logical) return refused("SlotNotLogical", `${named} is a physical slot`)
   if (slot.database !== facts.database) {
-    return refused("SlotOfOtherDatabase", `${named} belongs to database ${slot.database}, and the URL names ${facts.database}`)
+    return refused(
+      "SlotOfOtherDatabase",
+      `${named} belongs to database ${slot.database}, and the URL names ${facts.database}`
+    )
   }
-  if (!isOurs(slot.plugin)) return refused("PluginUnknown", `${named} uses plugin ${slot.plugin}; pgstream reads pgoutput and wal2json`)
+  if (!isOurs(slot.plugin))
+    return refused(
+      "PluginUnknown",
+      `${named} uses plugin ${slot.plugin}; pgstream reads pgoutput and wal2json`
+    )
   if (slot.walStatus === "lost") {
     return {
-      _tag: "remake", plugin: slot.plugin,
-      fault: { code: "SlotInvalidated", exitCode: 4, seen: `${named} is invalidated: the server has removed WAL that it needs (max_slot_wal_keep_size)`, mend: "Make it again (what was committed meanwhile is not delivered):   pgstream init" }
+      _tag: "remake",
+      plugin: slot.plugin,
+      fault: {
+        code: "SlotInvalidated",
+        exitCode: 4,
+        seen: `${named} is invalidated: the server has removed WAL that it needs (max_slot_wal_keep_size)`,
+        mend: "Make it again (what was committed meanwhile is not delivered):   pgstream init"
+      }
     }
   }
   if (slot.ahead) {
     return {
-      _tag: "remake", plugin: slot.plugin,
-      fault: { code: "PositionAheadOfWal", exitCode: 4, seen: `${named} stands at ${slot.confirmed}, beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`, mend: "Make it again:   pgstream init" }
+      _tag: "remake",
+      plugin: slot.plugin,
+      fault: {
+        code: "PositionAheadOfWal",
+        exitCode: 4,
+        seen: `${named} stands at ${slot.confirmed}, beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`,
+        mend: "Make it again:   pgstream init"
+      }
     }
   }
   const walEnd = Lsn.parse(facts.walEnd)
   if (Result.isSuccess(walEnd) && stored > walEnd.success) {
     return {
-      _tag: "remake", plugin: slot.plugin,
-      fault: { code: "PositionAheadOfWal", exitCode: 4, seen: `the stored position of ${named} (${Lsn.format(stored)}) is beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`, mend: "Make it again:   pgstream init" }
+      _tag: "remake",
+      plugin: slot.plugin,
+      fault: {
+        code: "PositionAheadOfWal",
+        exitCode: 4,
+        seen: `the stored position of ${named} (${Lsn.format(stored)}) is beyond the end of the WAL (${facts.walEnd}): what is committed below that is skipped`,
+        mend: "Make it again:   pgstream init"
+      }
     }
   }
   if (slot.plugin === "pgoutput" && facts.publication === "none") {
     return {
-      _tag: "remake", plugin: slot.plugin,
-      fault: { code: "PublicationMissing", exitCode: 4, seen: `${named} has no publication: a slot cannot be read through one that is made after it`, mend: "Make both again (what was committed meanwhile is not delivered):   pgstream init" }
+      _tag: "remake",
+      plugin: slot.plugin,
+      fault: {
+        code: "PublicationMissing",
+        exitCode: 4,
+        seen: `${named} has no publication: a slot cannot be read through one that is made after it`,
+        mend: "Make both again (what was committed meanwhile is not delivered):   pgstream init"
+      }
     }
   }
   return { _tag: "usable", plugin: slot.plugin }
@@ -79,7 +116,8 @@ export const holderOf = (slot: SlotFacts): string => {
 }
 
 export const inUse = (slotName: string, slot: SlotFacts): Fault => ({
-  code: "SlotInUse", exitCode: 4,
+  code: "SlotInUse",
+  exitCode: 4,
   seen: `another process holds replication slot ${slotName} (${holderOf(slot)})`,
   mend: `Stop that process first:   SELECT pg_terminate_backend(${slot.holder?.pid ?? "PID"})   or use another slot (--replication-slot).`
 })
