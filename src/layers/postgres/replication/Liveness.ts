@@ -3,6 +3,9 @@
  * after a while of it, another connection is asked. Dead is a walsender that is gone, or that waits for us while it
  * has not taken in a status update that was sent long enough ago (`reply_time` is the time inside the newest one
  * that it has read). A dead one is ended there, so that the slot is free.
+ *
+ * Not ended is one that is stuck in writing to us: told to end, it would try to write that, too, and then its own
+ * limit (`wal_sender_timeout`) does not count any more (seen on 15). That limit ends it; without one, we have to.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -16,12 +19,13 @@ import { ServerError } from "./sourceErrors.ts"
 
 /** States in which a walsender reads what we send. */
 const WAITS_FOR_US = /^WalSender(Main|WriteData|WaitForWal)$/i
+const STUCK_IN_WRITING = "WalSenderWriteData"
 const ASK_LIMIT_MS = 10_000
 
 /** What another connection sees of our walsender. */
 export interface Seen {
   readonly waitEvent: string | null
-  /** ms since 1970 by our own clock; `undefined`: not told. */
+  /** ms since 1970 by our own clock; 0: it has read none yet; `undefined`: we may not know. */
   readonly replyMs: number | undefined
 }
 
@@ -42,12 +46,14 @@ export interface Watched {
   readonly reader: SlotReader
   /** `reply_time`, µs since 1970, as the time (ms) at which the status update was sent. */
   readonly sentMsOf: (replyUs: number) => number
+  /** The server has a limit (`wal_sender_timeout`) after which it ends the walsender itself. */
+  readonly endsItself: boolean
   /** Ends our side. */
   readonly destroy: () => void
 }
 
 const askSql = (watched: Watched) => `
-  SELECT a.wait_event, floor(extract(epoch FROM r.reply_time) * 1000000)::text AS reply_us
+  SELECT a.wait_event, r.state, floor(extract(epoch FROM r.reply_time) * 1000000)::text AS reply_us
   FROM pg_replication_slots s
   JOIN pg_stat_activity a ON a.pid = s.active_pid
   LEFT JOIN pg_stat_replication r ON r.pid = s.active_pid
@@ -63,10 +69,10 @@ const ask = Effect.fnUntraced(function*(watched: Watched) {
   const [row] = yield* Session.query(session, askSql(watched))
   const seen: Seen | undefined = row && {
     waitEvent: row["wait_event"] ?? null,
-    replyMs: typeof row["reply_us"] === "string" ? watched.sentMsOf(Number(row["reply_us"])) : undefined
+    replyMs: typeof row["reply_us"] === "string" ? watched.sentMsOf(Number(row["reply_us"])) : row["state"] === null ? undefined : 0
   }
   if (!isDead(seen, watched.reader.statusSentBefore(watched.silenceMs / 2))) return undefined
-  yield* Session.query(session, endSql(watched))
+  if (!watched.endsItself || seen?.waitEvent !== STUCK_IN_WRITING) yield* Session.query(session, endSql(watched))
   return seen === undefined ? "its walsender is gone" : "its walsender waits for us and does not hear us"
 }, Effect.scoped)
 

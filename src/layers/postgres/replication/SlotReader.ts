@@ -83,8 +83,9 @@ export class SlotReader {
     this.#timer = setInterval(() => this.#tick(), options.statusIntervalMs)
   }
 
-  get acknowledged(): Lsn.Lsn {
-    return this.#acknowledged
+  /** The stream has begun: the server hears of us at once. */
+  begin(): void {
+    this.#tick()
   }
 
   get failed(): boolean {

@@ -98,12 +98,14 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
       }),
     catch: (cause) => streamError(session.target, settings.slotName, cause instanceof Error ? cause : new Error("unknown"))
   })
+  reader.begin()
   yield* Liveness.watch({
     target: session.target,
     host: session.host,
     slotName: settings.slotName,
     processId: session.processId,
     silenceMs: settings.silenceMs,
+    endsItself: checked.walSenderTimeoutMs > 0,
     reader,
     sentMsOf: (replyUs) => Math.floor(replyUs / 1000),
     destroy: () => session.destroy()

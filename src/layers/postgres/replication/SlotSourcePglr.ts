@@ -35,9 +35,20 @@ interface Client {
 }
 
 const CLOSE_LIMIT_MS = 2_000
-/** The package writes milliseconds, counted from this time, where microseconds since 2000 belong. */
+/**
+ * The time that the package writes counts from this time, in milliseconds; of the two halves of the field the low
+ * one is in milliseconds, too, where microseconds belong.
+ */
 const PACKAGE_EPOCH_MS = 946_080_000_000
+const HIGH_HALF_MS = 4_294_967.296
 const POSTGRES_EPOCH_US = 946_684_800_000_000
+
+/** When a status update was sent, ms since 1970, from the `reply_time` (µs since 1970) that the server makes of it. */
+export const sentMsOf = (replyUs: number): number => {
+  const field = Math.round(replyUs - POSTGRES_EPOCH_US)
+  return Math.ceil(Math.floor(field / 2 ** 32) * HIGH_HALF_MS + (field % 2 ** 32) + PACKAGE_EPOCH_MS) + 1
+}
+
 /** CopyDone, then Terminate. */
 const FAREWELL = Buffer.from([0x63, 0, 0, 0, 4, 0x58, 0, 0, 0, 4])
 
@@ -194,14 +205,16 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, target:
       ),
     catch: (cause) => streamError(target, settings.slotName, causeOf(cause))
   })
+  reader.begin()
   yield* Liveness.watch({
     target,
     host: target.hosts[0]!,
     slotName: settings.slotName,
     processId: connection.processId,
     silenceMs: settings.silenceMs,
+    endsItself: checked.walSenderTimeoutMs > 0,
     reader,
-    sentMsOf: (replyUs) => Math.round(replyUs - POSTGRES_EPOCH_US) + PACKAGE_EPOCH_MS,
+    sentMsOf,
     destroy: () => connection.destroy()
   }).pipe(
     Effect.tapCause((cause) => Effect.logError("The check for signs of life ended.", cause)),
