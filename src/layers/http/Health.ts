@@ -50,6 +50,6 @@ export const layer = Layer.effectDiscard(
         () => reply(response, 503, { ready: false, problems: { pgstream: "stopping" } })
       )
     })
-    yield* listening(server, { what: "health", host: healthHost, port: healthPort, setting: "PGSTREAM_HEALTH_CHECK_ADDRESS" })
+    yield* listening(server, { what: "health checks", host: healthHost, port: healthPort, setting: "PGSTREAM_HEALTH_CHECK_ADDRESS" })
   })
 )

@@ -2,15 +2,24 @@
  * One keep-alive connection to an endpoint: an undici `Client` of its own, with one request at a time. A Client per
  * connection and a free list cost less than a `Pool`, which hands a freed connection on only a turn later
  * (docs/adr/0006).
+ *
+ * A connection that is given up (timeout, too long an answer, the end) is cut off from its lane before it is
+ * destroyed, so that what still comes from it can reach no later request.
  */
-import type { Client, Dispatcher } from "undici"
+import type { Socket } from "node:net"
+import { Client, type Dispatcher } from "undici"
 import type { AttemptResult } from "../../domain/Delivery.ts"
+import { codeOf, type Connect, reasonOf, STALE_CODES } from "./connecting.ts"
 import { parseRetryAfter } from "./RetryAfter.ts"
 
 /** Bytes of a response body that are kept for the log. */
 export const BODY_KEPT_BYTES = 1_024
 /** Bytes of a response body that are read before the connection is given up. */
 export const BODY_READ_BYTES = 64 * 1_024
+/** An idle connection is closed after this, ms; earlier where the server's `Keep-Alive` says so. */
+const IDLE_MS = 30_000
+
+const GIVEN_UP = new Error("given up")
 
 export interface LaneRequest {
   readonly path: string
@@ -20,46 +29,83 @@ export interface LaneRequest {
 }
 
 type Done = (lane: Lane, result: AttemptResult) => void
+type Headers = Record<string, string | string[] | undefined>
 
-/** Errors of a connection that the server closed while it was idle: the request was not seen. */
-const STALE = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "UND_ERR_INFO"])
+/** A Client and what its events mean to the lane, as long as it belongs to one. */
+class Wire implements Dispatcher.DispatchHandler {
+  readonly client: Client
+  lane: Lane | undefined
+  socket: Socket | undefined
+  /** The socket has answered a request: the server may close it while it is idle. */
+  used = false
 
-const reasonOf = (error: unknown): string => {
-  const code = error !== null && typeof error === "object" && "code" in error ? String(error.code) : ""
-  if (code === "ECONNREFUSED") return "connection refused"
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return "host name not found"
-  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT") return "timeout while connecting"
-  if (code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE") return "connection closed without an answer"
-  if (code.startsWith("ERR_TLS") || code.includes("CERT") || code.includes("SSL")) return `TLS failed: ${code}`
-  if (code.startsWith("HPE_")) return "answer is not HTTP"
-  return code === "" ? "request failed" : `request failed: ${code}`
+  constructor(lane: Lane, origin: string, connect: Connect) {
+    this.lane = lane
+    this.client = new Client(origin, {
+      allowH2: false,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: IDLE_MS,
+      connect: (options, callback) => {
+        this.used = false
+        this.socket = connect(options, callback)
+      }
+    })
+  }
+
+  cut(): void {
+    this.lane = undefined
+    this.client.destroy().catch(() => undefined)
+    // With an error, so that undici hears of a socket that was still connecting.
+    this.socket?.destroy(GIVEN_UP)
+  }
+
+  /** Nothing to do: undici asks for the method. */
+  onRequestStart(): void {}
+
+  onResponseStart(_controller: Dispatcher.DispatchController, statusCode: number, headers: Headers): void {
+    this.lane?.answered(statusCode, headers)
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.lane?.received(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.used = true
+    this.lane?.complete()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    this.lane?.failed(error)
+  }
 }
 
-export class Lane implements Dispatcher.DispatchHandler {
-  /** ms since 1970 at which the attempt under way ends with a timeout; `Infinity` while idle. */
+export class Lane {
+  /** `performance.now()` at which the attempt under way ends with a timeout; `Infinity` while idle. */
   deadlineMs = Infinity
-  private client: Client
-  private readonly make: () => Client
+  private wire: Wire
+  private readonly origin: string
+  private readonly connect: Connect
   private readonly done: Done
   private request: LaneRequest | undefined
   private callback: ((result: AttemptResult) => void) | undefined
-  private controller: Dispatcher.DispatchController | undefined
-  private reused = false
   /** Inside `dispatch`: what ends there is reported a turn later, never before `send` returned. */
   private starting = false
   private status = 0
   private retryAfterMs: number | undefined
-  private kept: Array<Buffer> = []
+  private kept: Array<Buffer> | undefined
   private keptBytes = 0
   private readBytes = 0
 
-  constructor(make: () => Client, done: Done) {
-    this.make = make
-    this.client = make()
+  constructor(origin: string, connect: Connect, done: Done) {
+    this.origin = origin
+    this.connect = connect
     this.done = done
+    this.wire = new Wire(this, origin, connect)
   }
 
-  /** Only while idle. `callback` belongs to whoever owns the lane: see `take`. */
+  /** Only while idle. `done` is told first, then `callback`. */
   send(request: LaneRequest, deadlineMs: number, callback: (result: AttemptResult) => void): void {
     this.request = request
     this.callback = callback
@@ -67,77 +113,68 @@ export class Lane implements Dispatcher.DispatchHandler {
     this.start(request)
   }
 
-  private start(request: LaneRequest): void {
-    this.status = 0
-    this.retryAfterMs = undefined
-    this.keptBytes = 0
-    this.readBytes = 0
-    this.kept = []
-    this.starting = true
-    this.client.dispatch({ method: "POST", path: request.path, headers: request.headers, body: request.body }, this)
-    this.starting = false
-  }
-
-  /** Called by the transport's timer. */
+  /** The time of the attempt is over. */
   expire(attemptTimeoutMs: number): void {
-    this.abandon()
+    this.giveUp()
     this.end({ _tag: "NoAnswer", reason: `timeout after ${attemptTimeoutMs / 1_000} s` })
   }
 
-  /** The transport ends: requests under way end with NoAnswer. */
+  /** The last call: a request under way ends with NoAnswer. */
   close(): void {
-    const busy = this.request !== undefined
-    this.abandon()
-    if (busy) this.end({ _tag: "NoAnswer", reason: "stopped" })
+    this.wire.cut()
+    if (this.request !== undefined) this.end({ _tag: "NoAnswer", reason: "stopped" })
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.controller = controller
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number, headers: Record<string, string | string[] | undefined>): void {
-    if (controller !== this.controller || statusCode < 200) return
+  answered(statusCode: number, headers: Headers): void {
+    if (statusCode < 200) return
     this.status = statusCode
     const value = headers["retry-after"]
     if (typeof value === "string") this.retryAfterMs = parseRetryAfter(value, Date.now())
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (controller !== this.controller) return
+  received(chunk: Buffer): void {
     this.readBytes += chunk.length
     if (this.status >= 300 && this.keptBytes < BODY_KEPT_BYTES) {
       const part = Buffer.from(chunk.subarray(0, BODY_KEPT_BYTES - this.keptBytes))
+      this.kept ??= []
       this.kept.push(part)
       this.keptBytes += part.length
     }
     if (this.readBytes > BODY_READ_BYTES) {
-      this.abandon()
+      this.giveUp()
       this.finish()
     }
   }
 
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    if (controller !== this.controller) return
-    this.reused = true
+  complete(): void {
+    // Answered before the body was written: its bytes must not be read once `done` was told.
+    if (this.wire.socket !== undefined && this.wire.socket.writableLength > 0) this.giveUp()
     this.finish()
   }
 
-  onResponseError(controller: Dispatcher.DispatchController | undefined, error: Error): void {
-    if (this.request === undefined || (this.controller !== undefined && controller !== this.controller)) return
-    const code = "code" in error ? String(error.code) : ""
+  failed(error: Error): void {
     const request = this.request
-    if (this.reused && this.status === 0 && STALE.has(code)) {
-      this.reused = false
-      this.controller = undefined
-      this.start(request)
-      return
-    }
-    this.reused = false
+    if (request === undefined) return
     if (this.status !== 0) {
+      // The verdict is there; only the rest of the body is not.
       this.finish()
-      return
+    } else if (this.wire.used && STALE_CODES.has(codeOf(error))) {
+      this.wire.used = false
+      this.start(request)
+    } else {
+      this.end({ _tag: "NoAnswer", reason: reasonOf(error) })
     }
-    this.end({ _tag: "NoAnswer", reason: reasonOf(error) })
+  }
+
+  private start(request: LaneRequest): void {
+    this.status = 0
+    this.retryAfterMs = undefined
+    this.kept = undefined
+    this.keptBytes = 0
+    this.readBytes = 0
+    this.starting = true
+    this.wire.client.dispatch({ method: "POST", path: request.path, headers: request.headers, body: request.body }, this.wire)
+    this.starting = false
   }
 
   private finish(): void {
@@ -149,25 +186,20 @@ export class Lane implements Dispatcher.DispatchHandler {
           _tag: "Refused",
           status,
           retryAfterMs: this.retryAfterMs,
-          bodyStart: this.keptBytes === 0 ? undefined : Buffer.concat(this.kept).toString("utf8")
+          bodyStart: this.kept === undefined ? undefined : Buffer.concat(this.kept).toString("utf8")
         }
     )
   }
 
-  /** Gives the connection up: whatever still comes from it is ignored. */
-  private abandon(): void {
-    this.controller = undefined
-    this.reused = false
-    const old = this.client
-    this.client = this.make()
-    old.destroy().catch(() => undefined)
+  private giveUp(): void {
+    this.wire.cut()
+    this.wire = new Wire(this, this.origin, this.connect)
   }
 
   private end(result: AttemptResult): void {
     const callback = this.callback
     this.request = undefined
     this.callback = undefined
-    this.controller = undefined
     this.deadlineMs = Infinity
     if (callback === undefined) return
     const report = () => {

@@ -9,32 +9,17 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
-import { getCACertificates } from "node:tls"
-import { Client } from "undici"
 import type { AttemptResult } from "../../domain/Delivery.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import { type EndpointConnection, type OutgoingRequest, WebhookTransport } from "../../services/WebhookTransport.ts"
+import { version } from "../../version.ts"
+import { type Connect, connectorFor } from "./connecting.ts"
 import { Lane } from "./Lane.ts"
 
-const USER_AGENT = "pgstream"
+const USER_AGENT = `pgstream/${version}`
 
-/** The system's and Node's own authorities; read once, when the first https endpoint is opened. */
-let authorities: Array<string> | undefined
-const trusted = (): Array<string> => {
-  authorities ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])]
-  return authorities
-}
-
-const clientFor = (target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) => () =>
-  new Client(target.origin, {
-    allowH2: false,
-    connectTimeout: attemptTimeoutMs,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 30_000,
-    ...(target.origin.startsWith("https:") ? { connect: { ca: trusted() } } : {})
-  })
+const stopped: AttemptResult = { _tag: "NoAnswer", reason: "stopped" }
 
 /** A URL that cannot be sent to: every attempt says so. */
 const unusable: EndpointConnection = {
@@ -44,18 +29,21 @@ const unusable: EndpointConnection = {
 class Connection implements EndpointConnection {
   private readonly idle: Array<Lane> = []
   private readonly lanes = new Set<Lane>()
-  private readonly makeClient: () => Client
+  private readonly connect: Connect
+  private readonly origin: string
   private readonly path: string
   private readonly fixed: ReadonlyArray<string>
   private readonly attemptTimeoutMs: number
   private readonly maxIdle: number
   private timer: NodeJS.Timeout | undefined
   private busy = 0
+  private closed = false
   private second = 0
   private secondText = ""
 
   constructor(target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, maxIdle: number) {
-    this.makeClient = clientFor(target, attemptTimeoutMs)
+    this.origin = target.origin
+    this.connect = connectorFor(target.origin, attemptTimeoutMs)
     this.path = target.path
     this.attemptTimeoutMs = attemptTimeoutMs
     this.maxIdle = maxIdle
@@ -67,21 +55,22 @@ class Connection implements EndpointConnection {
   }
 
   send(request: OutgoingRequest, done: (result: AttemptResult) => void): void {
-    const now = Date.now()
+    if (this.closed) return queueMicrotask(() => done(stopped))
     let lane = this.idle.pop()
     if (lane === undefined) {
-      lane = new Lane(this.makeClient, this.release)
+      lane = new Lane(this.origin, this.connect, this.release)
       this.lanes.add(lane)
     }
     if (++this.busy === 1) this.watch()
     lane.send(
-      { path: this.path, headers: this.headersOf(request, now), body: request.body },
-      now + this.attemptTimeoutMs,
+      { path: this.path, headers: this.headersOf(request, Date.now()), body: request.body },
+      performance.now() + this.attemptTimeoutMs,
       done
     )
   }
 
   close(): void {
+    this.closed = true
     for (const lane of this.lanes) lane.close()
     this.unwatch()
     this.lanes.clear()
@@ -108,7 +97,7 @@ class Connection implements EndpointConnection {
 
   private readonly release = (lane: Lane): void => {
     if (--this.busy === 0) this.unwatch()
-    if (this.idle.length < this.maxIdle) this.idle.push(lane)
+    if (this.idle.length < this.maxIdle && !this.closed) this.idle.push(lane)
     else {
       this.lanes.delete(lane)
       lane.close()
@@ -125,7 +114,7 @@ class Connection implements EndpointConnection {
   }
 
   private readonly expire = (): void => {
-    const now = Date.now()
+    const now = performance.now()
     for (const lane of this.lanes) if (lane.deadlineMs <= now) lane.expire(this.attemptTimeoutMs)
   }
 }
