@@ -11,6 +11,9 @@
  * An embedder replaces any of them: `Layer.provide` another Layer of the same service.
  */
 import * as Layer from "effect/Layer"
+import * as ApiServer from "../http/ApiServer.ts"
+import * as Health from "../http/Health.ts"
+import * as HealthChecksLive from "../http/HealthChecksLive.ts"
 import * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"
 import * as FilterNone from "../pipeline/FilterNone.ts"
 import * as Injector from "../pipeline/Injector.ts"
@@ -28,9 +31,12 @@ import * as EndpointsPg from "../postgres/EndpointsPg.ts"
 import * as ParkedDeliveriesPg from "../postgres/ParkedDeliveriesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
 import * as SlotSource from "../postgres/replication/SlotSource.ts"
+import * as SlotSourcePglr from "../postgres/replication/SlotSourcePglr.ts"
+import * as PublicationScan from "../postgres/PublicationScan.ts"
 import * as SchemaLogPg from "../postgres/SchemaLogPg.ts"
 import * as SetupPg from "../postgres/Setup.ts"
 import * as Sql from "../postgres/Sql.ts"
+import * as StoreProbePg from "../postgres/StoreProbePg.ts"
 import * as SubscriptionStorePg from "../postgres/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
@@ -46,6 +52,9 @@ export const setupLayer = (settings: AppSettings) =>
     Layer.provide(databases(settings))
   )
 
+/** The driver that reads the slot. */
+const source = (settings: AppSettings) =>
+  settings.source.driver === "socket" ? SlotSource.layer : SlotSourcePglr.layer
 
 /** Everything that `Pipeline.run` needs, with the API and health servers beside it. */
 export const pipelineLayer = (settings: AppSettings) =>
@@ -57,12 +66,15 @@ export const pipelineLayer = (settings: AppSettings) =>
     settings.injector ? Injector.layer : InjectorNone.layer,
     FilterNone.layer,
     TransformerNone.layer,
-    SnapshotterNone.layer
+    SnapshotterNone.layer,
+    ApiServer.layer,
+    Health.layer.pipe(Layer.provide(HealthChecksLive.layer), Layer.provide(StoreProbePg.layer)),
+    PublicationScan.layer(settings.schemaScanIntervalMs)
   ).pipe(
     Layer.provideMerge(SubscriptionStoreCached.layer.pipe(Layer.provide(SubscriptionStorePg.layer))),
     Layer.provideMerge(Layer.mergeAll(EndpointsPg.layer, ParkedDeliveriesPg.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
-    Layer.provide(Layer.mergeAll(SlotSource.layer, HeartbeatPg.layer)),
+    Layer.provide(Layer.mergeAll(source(settings), HeartbeatPg.layer)),
     Layer.provide(databases(settings))
   )
