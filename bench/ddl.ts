@@ -12,7 +12,7 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as MigrationsSource from "../src/layers/postgres/MigrationsSource.ts"
+import * as MigrationsSource from "../src/layers/postgres/schema/MigrationsSource.ts"
 import * as Sql from "../src/layers/postgres/Sql.ts"
 import { startServer } from "../test/support/PostgresServer.ts"
 

@@ -5,7 +5,7 @@
 import { assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import * as MigrationsSource from "../../src/layers/postgres/MigrationsSource.ts"
+import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 import { testDatabase } from "../support/database.ts"
 import { OpenSession, session } from "../support/sessions.ts"

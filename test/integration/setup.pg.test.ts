@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as MigrationsSource from "../../src/layers/postgres/MigrationsSource.ts"
+import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
 import { eventually, psqlOn, testDatabase } from "../support/database.ts"
 import { startSession } from "../support/sessions.ts"
 import { acknowledgeBeyond, check, checkFails, destroy, init, initFails, status } from "../support/setup.ts"

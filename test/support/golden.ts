@@ -19,7 +19,7 @@ import type { ShapesDelta, ShapesSnapshot, TableShape } from "../../src/domain/T
 import * as InjectorLive from "../../src/layers/pipeline/Injector.ts"
 import * as InjectorNone from "../../src/layers/pipeline/InjectorNone.ts"
 import * as TableShapesLive from "../../src/layers/pipeline/TableShapes.ts"
-import * as MigrationsSource from "../../src/layers/postgres/MigrationsSource.ts"
+import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 import type { Plugin } from "../../src/services/ChangeSource.ts"
 import { Injector } from "../../src/services/Injector.ts"

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as MigrationsStore from "../../src/layers/postgres/MigrationsStore.ts"
+import * as MigrationsStore from "../../src/layers/postgres/store/MigrationsStore.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 
 export const migratedStore = (url: string) =>

@@ -1,0 +1,128 @@
+/**
+ * Endpoints in `pgstream.webhook_endpoints`, and what is paused for this stream in `pgstream.endpoint_streams`.
+ * Read as a whole at the refresh interval, on a hint of our own statements, and when the stream says that
+ * subscriptions changed; the hot path asks the map.
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { KnownEndpoints } from "../../../domain/KnownEndpoints.ts"
+import * as StreamId from "../../../domain/StreamId.ts"
+import type { Endpoint, EndpointId, OrderMode } from "../../../domain/Subscription.ts"
+import { Endpoints, EndpointsError } from "../../../services/Endpoints.ts"
+import { Listener } from "../../../services/Listener.ts"
+import { NotifierSettings, StoreSettings } from "../../../services/Settings.ts"
+import { mend } from "./EndpointsPgMend.ts"
+import { untilVisible } from "./EndpointsPgVisible.ts"
+import { StoreSql } from "../Sql.ts"
+import * as StoreHints from "./StoreHints.ts"
+import { whileAway, withoutValues } from "./StoreRetry.ts"
+
+/** The stream has a row a moment before other sessions see it: one more look after this. */
+const SECOND_LOOK = "1 second"
+
+interface EndpointRow {
+  readonly id: string
+  readonly url: string
+  readonly order_mode: OrderMode
+  readonly concurrency: number | null
+  readonly paused: boolean
+  readonly paused_reason: string | null
+}
+
+/** `identify`: which stream's pauses hold. Asked until it answers; once is enough. */
+export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
+  Effect.gen(function*() {
+    const sql = yield* StoreSql
+    const { hints } = yield* StoreHints.StoreHints
+    const { refreshIntervalMs } = yield* StoreSettings
+    const { concurrency } = yield* NotifierSettings
+    const known = new KnownEndpoints()
+    const wakes = yield* Queue.sliding<void>(1)
+    let stream: string | undefined
+    let lookTwice = false
+
+    const streamName = Effect.suspend(() => {
+      if (stream !== undefined) return Effect.succeed(stream)
+      return Effect.map(identify, (id) => (stream = StreamId.format(id)))
+    })
+
+    const endpointOf = (row: EndpointRow): Endpoint => ({
+      id: row.id,
+      url: row.url,
+      order: row.order_mode,
+      concurrency: row.concurrency ?? concurrency,
+      paused: row.paused,
+      pausedReason: row.paused ? row.paused_reason ?? "paused" : undefined
+    })
+
+    /** `id`: one, else all. */
+    const select = (name: string, id: EndpointId | undefined) =>
+      sql<EndpointRow>`
+        SELECT e.id, e.url, e.order_mode, e.concurrency, coalesce(x.paused, false) AS paused, x.paused_reason
+        FROM pgstream.webhook_endpoints e
+        LEFT JOIN pgstream.endpoint_streams x ON x.endpoint_id = e.id AND x.stream = ${name}
+        ${id === undefined ? sql.literal("") : sql`WHERE e.id = ${id}::uuid`}`
+
+    const asError = (error: SqlError) => new EndpointsError({ cause: withoutValues(error) })
+    const identified = Effect.mapError(streamName, (cause) => new EndpointsError({ cause }))
+
+    const refresh = Effect.gen(function*() {
+      const name = yield* identified
+      yield* mend(sql).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
+      const rows = yield* select(name, undefined).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
+      known.replaceAll(rows.map(endpointOf))
+    })
+
+    const fetch = Effect.fn("Endpoints.fetch")(function*(id: EndpointId) {
+      const name = yield* identified
+      const look = Effect.map(select(name, id), (rows) => rows[0]).pipe(whileAway("endpoints fetch"))
+      const row = yield* Effect.mapError(untilVisible(sql, look), asError)
+      known.set(id, row === undefined ? undefined : endpointOf(row))
+      return known.get(id)
+    })
+
+    const loop = Effect.gen(function*() {
+      yield* Effect.timeoutOption(Queue.take(wakes), refreshIntervalMs)
+      yield* refresh
+      if (!lookTwice) return
+      lookTwice = false
+      yield* Effect.sleep(SECOND_LOOK)
+      yield* refresh
+    }).pipe(
+      Effect.catch((error) => Effect.logWarning("Cannot read the endpoints; they stay as they were read last.", error)),
+      Effect.forever
+    )
+
+    yield* Queue.offer(wakes, undefined)
+    yield* Effect.forkScoped(loop)
+    yield* Effect.forkScoped(Stream.runForEach(hints, () => Queue.offer(wakes, undefined)))
+
+    return Endpoints.of({
+      get: (id) => known.get(id),
+      fetch,
+      refreshSoon: () => {
+        lookTwice = true
+        Queue.offerUnsafe(wakes, undefined)
+      },
+      changes: Stream.callback<{ readonly id: EndpointId; readonly endpoint: Endpoint | undefined }>((queue) =>
+        Effect.acquireRelease(
+          Effect.sync(() => known.watch((id, endpoint) => void Queue.offerUnsafe(queue, { id, endpoint }))),
+          (end) => Effect.sync(end)
+        )
+      )
+    })
+  })
+
+type Requirements = StoreSql | StoreSettings | NotifierSettings
+
+export const layer: Layer.Layer<Endpoints, never, Requirements | Listener> = Layer.effect(
+  Endpoints,
+  Effect.flatMap(Listener, (listener) => make(listener.identify))
+).pipe(Layer.provide(StoreHints.layer))
+
+/** For a stream that is known already. */
+export const layerFor = (stream: StreamId.StreamId): Layer.Layer<Endpoints, never, Requirements> =>
+  Layer.effect(Endpoints, make(Effect.succeed(stream))).pipe(Layer.provide(StoreHints.layer))
