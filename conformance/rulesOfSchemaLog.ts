@@ -1,0 +1,156 @@
+/** Differences that are meant in the events of `pgstream.schema_log` and `pgstream.table_ids`, and in ids. */
+import type { Facts, Shape } from "./Facts.ts"
+import { entryOf, type EntryTable, isEntry, isOwn, type Data, valueOf, withValue, withVersion } from "./Payload.ts"
+import type { Context, Rule, Sides } from "./Rule.ts"
+
+/** Golden's entries, table by table. */
+const tableByTable = (
+  expected: ReadonlyArray<Data>, change: (schema: string, table: EntryTable) => EntryTable
+): ReadonlyArray<Data> => {
+  let changed = false
+  const next = expected.map((data) => {
+    const entry = isEntry(data) ? entryOf(data) : undefined
+    if (entry === undefined || entry.tables === null) return data
+    const schema = String(valueOf(data, "schema_name"))
+    const tables = entry.tables.map((table) => change(schema, table))
+    if (tables.every((table, i) => table === entry.tables![i])) return data
+    changed = true
+    return withValue(data, "schema", { ...entry, tables })
+  })
+  return changed ? next : expected
+}
+
+const shapesOf = (facts: Facts, schema: string, table: string) =>
+  facts.shapes.filter((shape) => shape.schema === schema && shape.name === table)
+const namesOf = (shape: Shape, attnums: ReadonlyArray<number>) =>
+  attnums.map((attnum) => shape.columns.find((column) => column.attnum === attnum)?.name ?? "").sort()
+const same = (a: ReadonlyArray<unknown>, b: ReadonlyArray<unknown>) => JSON.stringify(a) === JSON.stringify(b)
+
+/** Attnum of a column id, `<id>-<attnum>`. */
+const attnumOf = (id: string) => Number(id.split("-").at(-1))
+const idAt = (ids: ReadonlyArray<string>, attnum: number) => ids[0]!.replace(/-\d+$/, `-${attnum}`)
+const withIds = (data: Data, ids: ReadonlyArray<string> | null): Data =>
+  ({ ...data, metadata: { ...data.metadata, id_col_pgstream_id: ids } })
+
+/** Golden's events, with the ids of their identity columns as `ids` has them for a shape of their table. */
+const withIdentity = (
+  context: Context, expected: ReadonlyArray<Data>, change: (shape: Shape, ids: ReadonlyArray<string>) => ReadonlyArray<string> | null
+): ReadonlyArray<Data> => {
+  let changed = false
+  const next = expected.map((data) => {
+    const ids = data.metadata.id_col_pgstream_id
+    if (ids === null || ids.length === 0) return data
+    for (const shape of shapesOf(context.facts, data.schema, data.table)) {
+      const to = change(shape, ids)
+      if (to === ids) continue
+      changed = true
+      return withIds(data, to)
+    }
+    return data
+  })
+  return changed ? next : expected
+}
+
+const includeColumns = (context: Context): Sides => {
+  const { facts, got } = context
+  const keyOf = (shape: Shape) => shape.indexes.find((index) => index.primary && index.included.length > 0)
+  const entries = tableByTable(context.expected, (schema, table) => {
+    for (const shape of shapesOf(facts, schema, table.name)) {
+      const key = keyOf(shape)
+      if (key === undefined) continue
+      if (!same(namesOf(shape, [...key.key, ...key.included]), table.primary_key_columns)) continue
+      return { ...table, primary_key_columns: namesOf(shape, key.key) }
+    }
+    return table
+  })
+  const expected = withIdentity(context, entries, (shape, ids) => {
+    const key = keyOf(shape)
+    if (key === undefined || !same([...key.key, ...key.included].toSorted(), ids.map(attnumOf).sort())) return ids
+    return key.key.map((attnum) => idAt(ids, attnum)).sort()
+  })
+  return { expected, got }
+}
+
+/** A unique index that does not tell all rows apart stands on this column alone, and none that does. */
+const isPartial = (shape: Shape, attnum: number): boolean => {
+  const alone = shape.indexes.filter((index) => index.included.length === 0 && same(index.key, [attnum]))
+  return alone.length > 0 && !alone.some((index) => index.plainUnique)
+}
+
+const partialIndexes = (context: Context): Sides => {
+  const { facts, got } = context
+  const entries = tableByTable(context.expected, (schema, table) => {
+    const shapes = shapesOf(facts, schema, table.name)
+    const columns = table.columns.map((column) =>
+      column.unique && shapes.some((shape) => isPartial(shape, attnumOf(column.pgstream_id))) &&
+        !shapes.some((shape) => shape.indexes.some((i) => i.plainUnique && same(i.key, [attnumOf(column.pgstream_id)])))
+        ? { ...column, unique: false }
+        : column)
+    return columns.every((column, i) => column === table.columns[i]) ? table : { ...table, columns }
+  })
+  const expected = withIdentity(context, entries, (shape, ids) => {
+    if (ids.length !== 1 || !isPartial(shape, attnumOf(ids[0]!))) return ids
+    const next = shape.columns.find((column) =>
+      column.notNull && shape.indexes.some((index) => index.plainUnique && same(index.key, [column.attnum])))
+    return next === undefined ? null : [idAt(ids, next.attnum)]
+  })
+  return { expected, got }
+}
+
+const bareNames = ({ expected, got }: Context): Sides => {
+  const isQuoted = (data: Data) => isEntry(data) && String(valueOf(data, "schema_name")).startsWith(`"`)
+  if (!expected.some(isQuoted)) return { expected, got }
+  const versions = new Map<string, number>()
+  return {
+    got,
+    expected: expected.map((data) => {
+      if (!isEntry(data)) return data
+      const name = String(valueOf(data, "schema_name"))
+      const bare = name.startsWith(`"`) ? name.slice(1, -1).replaceAll(`""`, `"`) : name
+      const version = (versions.get(bare) ?? 0) + 1
+      versions.set(bare, version)
+      return withVersion(withValue(data, "schema_name", bare), version)
+    })
+  }
+}
+
+export const schemaLogRules: ReadonlyArray<Rule> = [
+  {
+    id: "no-own-updates-or-deletes",
+    injector: "off",
+    reason: "The system before updates (`acked`) and purges `schema_log` and `table_ids` in the source, and sends that. Ours " +
+      "are written from the stream: what they announce is an event, U and D are not.",
+    explains: ({ expected, got }) =>
+      expected !== undefined && got === undefined && isOwn(expected) &&
+      (expected.table === "schema_log" || expected.table === "table_ids") && expected.action !== "I"
+  },
+  {
+    id: "no-temporary-schemas",
+    reason: "A temporary table made an entry of the schema `pg_temp` with no tables, which told nobody anything: it makes none.",
+    explains: ({ expected, got }) =>
+      expected !== undefined && got === undefined && isEntry(expected) && valueOf(expected, "schema_name") === "pg_temp"
+  },
+  {
+    id: "names-are-never-quoted",
+    reason: "CREATE SCHEMA wrote the quoted name into the log, its tables the bare one, so a schema had two histories. It has " +
+      "one, under the bare name, and its versions go on.",
+    rewrites: bareNames
+  },
+  {
+    id: "include-columns-are-no-key",
+    reason: "INCLUDE columns of a primary key's index are not part of the key: they are not in `primary_key_columns` and not " +
+      "in `id_col_pgstream_id`.",
+    rewrites: includeColumns
+  },
+  {
+    id: "partial-unique-is-not-unique",
+    reason: "A unique index with a WHERE does not tell all rows apart: its column is not `unique`, and not an event's identity.",
+    rewrites: partialIndexes
+  },
+  {
+    id: "each-schema-of-a-drop-is-logged",
+    reason: "One DROP of tables or schemas in several schemas logged only the first schema. Each has its entry.",
+    addsEntry: (entry, { facts }) =>
+      facts.droppedTogether.some((schemas) => schemas.has(String(valueOf(entry, "schema_name"))))
+  }
+]
