@@ -57,13 +57,13 @@ export const parse = (text: string): Result.Result<WebhookTarget, WebhookUrlErro
 /** For people and logs: scheme, host and path; no userinfo, no query. */
 export const describe = (text: string): string => {
   const url = URL.parse(text)
-  return url === null ? "(no URL)" : `${url.origin}${url.pathname}`
+  return url === null || !/^https?:$/.test(url.protocol) ? "(no URL)" : `${url.origin}${url.pathname}`
 }
 
-/** As given, but for its userinfo, which becomes `***`. */
+/** As given, but for its userinfo, which becomes `***`. What is no http URL is not shown if it may have some. */
 export const withoutUserinfo = (text: string): string => {
   const url = URL.parse(text)
-  if (url === null) return text.includes("@") ? "(no URL)" : text
+  if (url === null || !/^https?:$/.test(url.protocol)) return text.includes("@") ? "(no URL)" : text
   if (url.username === "" && url.password === "") return text
   url.username = "***"
   url.password = ""

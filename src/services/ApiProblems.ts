@@ -57,6 +57,6 @@ export class StoreRefused extends HttpApiError.Problem<StoreRefused>()("StoreRef
 export type Refusal = Unauthorized | NotAllowed | NoSuchPath | NoSuchMethod | TooLarge | NotJson
 
 /** A fault of ours. */
-export class Failed extends HttpApiError.Problem<Failed>()("Failed", {
-  type: "urn:pgstream:problem:Failed", status: 500, title: "The service failed"
-}, common("Failed")) {}
+export class InternalError extends HttpApiError.Problem<InternalError>()("InternalError", {
+  type: "urn:pgstream:problem:InternalError", status: 500, title: "The service failed"
+}, common("InternalError")) {}

@@ -52,7 +52,8 @@ const nameOf = (what: string) => absent(Schema.String.check(withoutNul, fits(MAX
 /** Rows that others wrote with SQL may have any name; they can be removed, too. */
 const anyNameOf = (what: string) => absent(Schema.String.check(withoutNul), mustBeName(what))
 
-const mustBeObject = "must be a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
+/** A body that is JSON and no object. */
+export const MUST_BE_OBJECT = "must be a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
 
 const kind = Schema.Literals(EVENT_TYPES).annotate({
   message: "must be one of I (insert), U (update), D (delete), T (truncate), M (logical message), in upper case"
@@ -66,7 +67,7 @@ export const SubscribeRequest = Schema.Struct({
     .annotateKey({ description: "I insert, U update, D delete, T truncate, M logical message. Empty or absent: all but M." })
 }).annotate({
   identifier: "SubscribeRequest",
-  message: mustBeObject,
+  message: MUST_BE_OBJECT,
   messageUnexpectedKey: "is not known. Known are url, schema, table and event_types"
 })
 
@@ -76,7 +77,7 @@ export const UnsubscribeRequest = Schema.Struct({
   table: anyNameOf("table").annotateKey({ description: "As it was subscribed; empty is a value of its own." })
 }).annotate({
   identifier: "UnsubscribeRequest",
-  message: mustBeObject,
+  message: MUST_BE_OBJECT,
   messageUnexpectedKey: "is not known. Known are url, schema and table; to change the event types, subscribe again"
 })
 

@@ -9,7 +9,7 @@ import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
 import { StreamBehind } from "../../services/StreamBehind.ts"
-import { NamedFields, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { MUST_BE_OBJECT, NamedFields, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { SubscriptionStore, type SubscriptionStoreError } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
 
@@ -100,6 +100,7 @@ const namedFields = HttpApiMiddleware.layerSchemaErrorTransform(NamedFields, (er
   const errors = formatIssues(error.cause.issue).issues
     .slice(0, MAX_NAMED)
     .map(({ message, path }) => ({ field: fieldOf(path), problem: message }))
+    .map(({ field, problem }) => ({ field, problem: field === "" ? MUST_BE_OBJECT : problem }))
   const detail = errors.map(({ field, problem }) => `${field === "" ? "The body" : field} ${problem}`).join("; ")
   return Effect.fail(new Problems.InvalidRequest({ detail: `${detail}.`, errors }))
 })

@@ -20,7 +20,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import * as Problems from "../../services/ApiProblems.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
-import { MAX_BODY_BYTES, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { MAX_BODY_BYTES, MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
 import * as ApiGuard from "./ApiGuard.ts"
 import * as ApiHandlers from "./ApiHandlers.ts"
@@ -36,11 +36,10 @@ const RETRY_AFTER_S = "5"
 type WebHandler = (request: Request) => Promise<Response>
 
 const PROBLEM = "application/problem+json"
-const MUST_BE_OBJECT = "Expected a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
 
 const encodeRefusal = Schema.encodeSync(Schema.Union([
   Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.NoSuchPath, Problems.NoSuchMethod,
-  Problems.TooLarge, Problems.NotJson, Problems.Failed
+  Problems.TooLarge, Problems.NotJson, Problems.InternalError
 ]))
 
 type Refused = Parameters<typeof encodeRefusal>[0]
@@ -83,8 +82,8 @@ const isJson = (body: Buffer): boolean => {
 }
 
 const notJson = (body: Buffer) => {
-  const problem = body.length === 0 ? `is empty. ${MUST_BE_OBJECT}` : `is not valid JSON in UTF-8. ${MUST_BE_OBJECT}`
-  return new Problems.InvalidRequest({ detail: `The body ${problem}`, errors: [{ field: "", problem }] })
+  const problem = `${body.length === 0 ? "is empty" : "is not valid JSON in UTF-8"}; it ${MUST_BE_OBJECT}`
+  return new Problems.InvalidRequest({ detail: `The body ${problem}.`, errors: [{ field: "", problem }] })
 }
 
 /** From the moment that the answer is complete, it must leave within the limit. */
@@ -144,7 +143,7 @@ const webHandler = Effect.gen(function*() {
     Effect.catchCause((cause) =>
       Effect.andThen(
         Effect.logError("The API failed to answer.", cause),
-        HttpServerRespondable.toResponse(new Problems.Failed({ detail: "A fault of the service itself; its log has it." }))
+        HttpServerRespondable.toResponse(new Problems.InternalError({ detail: "A fault of the service itself; its log has it." }))
       )
     )
   )

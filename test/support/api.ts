@@ -1,0 +1,74 @@
+/** The API on a free port of loopback, and plain requests to it. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { request as httpRequest } from "node:http"
+import * as ApiServer from "../../src/layers/http/ApiServer.ts"
+import * as EndpointsMemory from "../../src/layers/memory/EndpointsMemory.ts"
+import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
+import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
+import type { Endpoints } from "../../src/services/Endpoints.ts"
+import { ApiSettings, type ApiSettingsShape } from "../../src/services/Settings.ts"
+import type { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
+
+export const apiSettings: ApiSettingsShape = {
+  host: "127.0.0.1", port: 0, token: undefined, readTimeoutMs: 5_000, writeTimeoutMs: 10_000,
+  healthHost: "127.0.0.1", healthPort: 0, healthEnabled: true
+}
+
+export const settingsLayer = (settings: Partial<ApiSettingsShape> = {}) =>
+  Layer.succeed(ApiSettings, { ...apiSettings, ...settings })
+
+/** Store and endpoints in memory, with their tables. */
+export const memory: Layer.Layer<SubscriptionStore | Endpoints | WebhookTables.WebhookTables> = Layer.mergeAll(
+  SubscriptionStoreMemory.layer,
+  EndpointsMemory.layer
+).pipe(Layer.provideMerge(WebhookTables.layer()))
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Record<string, string | string[] | undefined>
+  readonly text: string
+  /** The body as JSON. */
+  readonly json: Record<string, unknown>
+}
+
+export interface Asking {
+  readonly method?: string
+  readonly headers?: Record<string, string>
+  readonly body?: string | Buffer
+}
+
+const parsed = (text: string): Record<string, unknown> => {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch {
+    return {}
+  }
+}
+
+export const ask = (port: number) => (path: string, { body, headers, method }: Asking = {}): Effect.Effect<Answer> =>
+  Effect.callback((resume) => {
+    const request = httpRequest({ port, host: "127.0.0.1", path, method: method ?? "GET", headers, agent: false }, (response) => {
+      const parts: Array<Buffer> = []
+      response.on("data", (part: Buffer) => parts.push(part))
+      response.on("end", () => {
+        const text = Buffer.concat(parts).toString("utf8")
+        resume(Effect.succeed({ status: response.statusCode ?? 0, headers: response.headers, text, json: parsed(text) }))
+      })
+    })
+    request.on("error", (error) => resume(Effect.die(error)))
+    request.end(body)
+  })
+
+/** `post` sends JSON as the tutorial's curl does. */
+export const startApi = Effect.gen(function*() {
+  const port = yield* ApiServer.serve
+  const get = ask(port)
+  const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+    get(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : JSON.stringify(body)
+    })
+  return { port, get, post }
+})
