@@ -72,11 +72,32 @@ export const startReceiver = (options: ReceiverOptions): Promise<Receiver> =>
     })
   })
 
-/** The event as people read it: indented JSON; what is no JSON comes as it is. */
+const INDENT = "  "
+
+/** Strings whole, so that what is inside them is left alone; else one character of structure, or a number or word. */
+const TOKEN = /"(?:[^"\\]|\\.)*"|[[\]{}:,]|[^\s[\]{}:,"]+/g
+
+/**
+ * The event as people read it: indented JSON. The text itself is laid out, so that every digit of a number stays;
+ * what is no JSON comes as it is.
+ */
 export const pretty = (body: string): string => {
   try {
-    return JSON.stringify(JSON.parse(body), null, 2)
+    JSON.parse(body)
   } catch {
     return body
   }
+  let depth = 0
+  let before = ""
+  let text = ""
+  for (const [token] of body.matchAll(TOKEN)) {
+    const closes = token === "}" || token === "]"
+    const empty = closes && (before === "{" || before === "[")
+    if (closes) depth--
+    if (!empty && (closes || before === "{" || before === "[" || before === ",")) text += `\n${INDENT.repeat(depth)}`
+    text += token === ":" ? ": " : token
+    if (token === "{" || token === "[") depth++
+    before = token
+  }
+  return text
 }
