@@ -1,6 +1,6 @@
 /**
- * Payloads in a form that two runs can be compared in. What differs from run to run becomes a token: `\u0001`, a letter
- * (L lsn · X id · O oid · V version), its text, `\u0002`. Golden's normaliser (normalise.mjs) writes `L1`, `X1`, `O1` in
+ * Payloads in a form that two runs can be compared in. What differs from run to run becomes a token: `\uE000`, a letter
+ * (L lsn · X id · O oid · V version), its text, `\uE001`. Golden's normaliser (normalise.mjs) writes `L1`, `X1`, `O1` in
  * these places; ours hold what was really sent. Times are `T` on both sides.
  */
 export interface DataColumn {
@@ -59,7 +59,7 @@ export const withValue = (data: Data, column: string, value: unknown): Data => (
 })
 
 type Kind = "L" | "X" | "O" | "V"
-const token = (kind: Kind, text: string) => `\u0001${kind}${text}\u0002`
+const token = (kind: Kind, text: string) => `\uE000${kind}${text}\uE001`
 
 /** How to tell an id, and what stands for it. */
 interface Reader {
@@ -137,7 +137,7 @@ export const ofGolden = (line: string): Data => read((JSON.parse(line) as { Data
 /** The body of a request, as it was sent. */
 export const ofBody = (body: string): Data => read((JSON.parse(body) as { Data: Data }).Data, ours)
 
-const TOKEN = /\\u0001([LXOV])(.*?)\\u0002/g
+const TOKEN = /\uE000([LXOV])(.*?)\uE001/g
 
 /** The event as text, each token as its letter: equal for two events that may be the same. */
 export const pattern = (data: Data): string => JSON.stringify(data).replace(TOKEN, "<$1>")
@@ -150,6 +150,6 @@ export const tokens = (data: Data): ReadonlyArray<{ readonly kind: Kind; readonl
 export const readable = (data: Data): string => JSON.stringify(data).replace(TOKEN, "$2")
 
 /** The text inside a token, or the whole text. */
-export const plain = (text: string): string => text.replace(/^\u0001[LXOV](.*)\u0002/, "$1")
+export const plain = (text: string): string => text.replace(/^\uE000[LXOV](.*)\uE001/, "$1")
 export const version = (data: Data): number => Number(plain(String(valueOf(data, "version"))))
 export const withVersion = (data: Data, n: number): Data => withValue(data, "version", token("V", String(n)))

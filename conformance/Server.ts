@@ -22,7 +22,10 @@ const psqlWith = (command: string, url: string, sql: string): Promise<string> =>
     child.stdout.setEncoding("utf8").on("data", (text: string) => { out += text })
     child.stderr.resume()
     child.once("error", reject)
-    child.once("close", (code) => code === 0 || code === 3 ? resolve(out.trim()) : reject(new Error(`psql ended with ${code}`)))
+    child.once("close", (code) => {
+      if (code === 0 || code === 3) resolve(out.trim())
+      else reject(new Error(`psql ended with ${code}`))
+    })
     child.stdin.end(sql)
   })
 
