@@ -339,3 +339,17 @@ scenario("https: a certificate is trusted by its authority only, for its name on
   assert.deepStrictEqual(yield* clientOf(`https://127.0.0.1:${port}/`, trusting), reason("ERR_TLS_CERT_ALTNAME_INVALID"))
   assert.deepStrictEqual(yield* clientOf(`https://localhost:${port}/`, {}), reason("DEPTH_ZERO_SELF_SIGNED_CERT"))
 }))
+
+scenario("an interim answer and then nothing is NoAnswer", patient, Effect.gen(function*() {
+  const server = yield* serveBytes((socket, text) => {
+    if (text.endsWith("}")) socket.end("HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n")
+  })
+  assert.deepStrictEqual(yield* sendTo(server.url), { _tag: "NoAnswer", reason: "connection closed without an answer" })
+}))
+
+scenario("a request that cannot be written ends like any other, after send returned", patient, Effect.gen(function*() {
+  const server = yield* serve((_request, response) => void response.end())
+  const connection = yield* (yield* WebhookTransport).open(endpointAt(server.url))
+  assert.deepStrictEqual(yield* attempt(connection, requestOf("a\nb")), { _tag: "NoAnswer", reason: "request failed: UND_ERR_INVALID_ARG" })
+  assert.deepStrictEqual(yield* attempt(connection, requestOf("c")), { _tag: "Accepted", status: 200 })
+}))
