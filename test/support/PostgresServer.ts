@@ -94,7 +94,7 @@ export const startServer = async (options: ServerOptions = {}): Promise<Postgres
   const knowsLibraries = hasWal2json && run("postgres", ["--describe-config"]).includes("output_plugin_libraries")
   writeFileSync(join(dataDir, "postgresql.auto.conf"), [
     `port = ${port}`, `listen_addresses = '127.0.0.1'`, `unix_socket_directories = '${base}'`,
-    "wal_level = logical", "max_wal_senders = 40", "max_replication_slots = 40", "max_connections = 200",
+    "wal_level = logical", "max_wal_senders = 100", "max_replication_slots = 400", "max_connections = 300",
     "max_prepared_transactions = 20", "fsync = off", "full_page_writes = off", "shared_buffers = 128MB", "max_wal_size = 2GB",
     ...(knowsLibraries ? ["output_plugin_libraries = 'pgoutput, test_decoding, wal2json'"] : []),
     ...(options.conf ?? []), ""
