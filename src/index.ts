@@ -41,5 +41,5 @@ export { WebhookTransport } from "./services/WebhookTransport.ts"
 // Settings and the graph.
 export { ConfigurationError, load, usable, type AppSettings, type Loaded, type LoadOptions } from "./layers/app/Configuration.ts"
 export { pipelineLayer, setupLayer } from "./layers/app/AppLive.ts"
-export { runPipeline } from "./layers/app/RunPipeline.ts"
+export { pipeline, runPipeline } from "./layers/app/RunPipeline.ts"
 export { version } from "./version.ts"

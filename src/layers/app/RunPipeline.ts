@@ -4,4 +4,7 @@ import * as Supervision from "../pipeline/Supervision.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import { pipelineLayer } from "./AppLive.ts"
 
-export const runPipeline = (settings: AppSettings) => Supervision.run.pipe(Effect.provide(pipelineLayer(settings)))
+/** Without layers: an embedder provides them, its own before ours. */
+export const pipeline = Supervision.run
+
+export const runPipeline = (settings: AppSettings) => pipeline.pipe(Effect.provide(pipelineLayer(settings)))
