@@ -23,7 +23,7 @@ export const receiver = (port: number, onEvent: (body: string) => void): Effect.
         })
       })
       server.once("error", (error) =>
-        resume(Effect.fail(new DemoError({ code: "PortInUse", exitCode: 4, summary: `Cannot start the demo's receiver on port ${port}: ${error.message}`, mend: "Stop what listens there." }))))
+        resume(Effect.fail(new DemoError({ code: "AddressInUse", exitCode: 4, summary: `Cannot start the demo's receiver on port ${port}: ${error.message}`, mend: "Stop what listens there." }))))
       server.listen(port, "127.0.0.1", () => resume(Effect.succeed(server)))
     }),
     (server) =>

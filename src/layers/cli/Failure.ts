@@ -25,9 +25,6 @@ interface Decided {
 
 const isExitCode = (value: unknown): value is ExitCode => value === 1 || value === 2 || value === 3 || value === 4
 
-/** Codes of errors that somebody has to mend outside of us, where the error does not say so itself. */
-const preconditions = new Set(["ApiPortInUse", "HealthPortInUse", "PortInUse"])
-
 /** `undefined`: nothing that was foreseen, a defect. */
 export const decide = (error: unknown): Decided | undefined => {
   if (!(error instanceof Error)) return undefined
@@ -37,7 +34,6 @@ export const decide = (error: unknown): Decided | undefined => {
   if (tag === "ConfigurationError") return { exitCode: 3, text: error.message }
   if ("exitCode" in error && isExitCode(error.exitCode)) return { exitCode: error.exitCode, text: error.message }
   const source = "reason" in error && error.reason instanceof Error ? error.reason : error
-  const code = "code" in source ? String(source.code) : tag
-  const permanent = "permanent" in source ? source.permanent === true : preconditions.has(code) || preconditions.has(tag)
+  const permanent = "permanent" in source && source.permanent === true
   return { exitCode: permanent ? 4 : 1, text: error.message === "" ? tag : error.message }
 }
