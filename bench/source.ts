@@ -32,13 +32,19 @@ interface Measured {
 /** Reads `rows` rows and prints what it took: the body of a fresh process. */
 const child = async (driver: Driver, work: string, url: string, slotName: string, rows: number) => {
   const settings = Layer.succeed(SourceSettings, {
-    url: Redacted.make(url), slotName, driver: "socket", maxFrameBytes: MAX_FRAME_BYTES, readAheadBytes: 8 * 1024 * 1024,
-    backoffInitialMs: 500, backoffMaxMs: 30_000, silenceMs: 30_000
+    url: Redacted.make(url),
+    slotName,
+    driver: "socket",
+    maxFrameBytes: MAX_FRAME_BYTES,
+    readAheadBytes: 8 * 1024 * 1024,
+    backoffInitialMs: 500,
+    backoffMaxMs: 30_000,
+    silenceMs: 30_000
   })
   const program = Effect.gen(function*() {
     const connection = yield* (yield* ChangeSource).open(0)
     const decoder = Decoder.make(connection.plugin, { maxFrameBytes: MAX_FRAME_BYTES })
-    const insert = connection.plugin === "pgoutput" ? 0x49 : Buffer.from("{\"action\":\"I\"")[11]!
+    const insert = connection.plugin === "pgoutput" ? 0x49 : Buffer.from('{"action":"I"')[11]!
     const at = connection.plugin === "pgoutput" ? 0 : 11
     const before = process.cpuUsage()
     const began = performance.now()
@@ -58,13 +64,16 @@ const child = async (driver: Driver, work: string, url: string, slotName: string
     }
     const ms = performance.now() - began
     const cpu = process.cpuUsage(before)
-    return { rowsPerSecond: seen / ms * 1_000, cpuMicros: (cpu.user + cpu.system) / seen, values }
+    return { rowsPerSecond: (seen / ms) * 1_000, cpuMicros: (cpu.user + cpu.system) / seen, values }
   })
-  const measured = await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(drivers[driver]), Effect.provide(settings)))
+  const measured = await Effect.runPromise(
+    program.pipe(Effect.scoped, Effect.provide(drivers[driver]), Effect.provide(settings))
+  )
   process.stdout.write(JSON.stringify(measured))
 }
 
-const median = (numbers: ReadonlyArray<number>): number => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
+const median = (numbers: ReadonlyArray<number>): number =>
+  numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0
 
 const parent = async (rows: number, rounds: number) => {
   const server = await startServer()
@@ -78,7 +87,8 @@ const parent = async (rows: number, rounds: number) => {
           COMMIT;
         END LOOP; END $$;`)
     const plugins: ReadonlyArray<Plugin> = server.hasWal2json ? ["pgoutput", "wal2json"] : ["pgoutput"]
-    for (const plugin of plugins) server.psql(`SELECT pg_create_logical_replication_slot('base_${plugin}', '${plugin}')`)
+    for (const plugin of plugins)
+      server.psql(`SELECT pg_create_logical_replication_slot('base_${plugin}', '${plugin}')`)
     server.psql(`CALL fill(${rows})`)
     const end = server.psql("SELECT pg_current_wal_lsn()").trim()
     let copies = 0
@@ -89,13 +99,54 @@ const parent = async (rows: number, rounds: number) => {
     }
     const recvlogical = (plugin: Plugin): Measured => {
       const slot = copy(plugin)
-      const options = plugin === "pgoutput" ? ["-o", "proto_version=1", "-o", "publication_names=pgstream"] : ["-o", "format-version=2", "-o", "include-lsn=1", "-o", "include-timestamp=1", "-o", "include-xids=1"]
+      const options =
+        plugin === "pgoutput"
+          ? ["-o", "proto_version=1", "-o", "publication_names=pgstream"]
+          : [
+              "-o",
+              "format-version=2",
+              "-o",
+              "include-lsn=1",
+              "-o",
+              "include-timestamp=1",
+              "-o",
+              "include-xids=1"
+            ]
       const began = performance.now()
-      execFileSync(join(server.bin, "pg_recvlogical"), ["-h", "127.0.0.1", "-p", String(server.port), "-U", "postgres", "-d", "postgres", "--slot", slot, "--start", "-f", "/dev/null", "--endpos", end, ...options], { stdio: "ignore" })
-      return { rowsPerSecond: rows / (performance.now() - began) * 1_000, cpuMicros: Number.NaN }
+      execFileSync(
+        join(server.bin, "pg_recvlogical"),
+        [
+          "-h",
+          "127.0.0.1",
+          "-p",
+          String(server.port),
+          "-U",
+          "postgres",
+          "-d",
+          "postgres",
+          "--slot",
+          slot,
+          "--start",
+          "-f",
+          "/dev/null",
+          "--endpos",
+          end,
+          ...options
+        ],
+        { stdio: "ignore" }
+      )
+      return { rowsPerSecond: (rows / (performance.now() - began)) * 1_000, cpuMicros: Number.NaN }
     }
-    const ours = (driver: Driver, work: string) => (plugin: Plugin): Measured =>
-      JSON.parse(execFileSync(process.execPath, [import.meta.filename, "child", driver, work, server.url(), copy(plugin), String(rows)], { encoding: "utf8" })) as Measured
+    const ours =
+      (driver: Driver, work: string) =>
+      (plugin: Plugin): Measured =>
+        JSON.parse(
+          execFileSync(
+            process.execPath,
+            [import.meta.filename, "child", driver, work, server.url(), copy(plugin), String(rows)],
+            { encoding: "utf8" }
+          )
+        ) as Measured
     const arms: ReadonlyArray<readonly [string, (plugin: Plugin) => Measured]> = [
       ["pg_recvlogical to /dev/null", recvlogical],
       ["socket, frames", ours("socket", "frames")],
@@ -112,7 +163,9 @@ const parent = async (rows: number, rounds: number) => {
       }
       for (const [name, measured] of results) {
         const cpu = median(measured.map(({ cpuMicros }) => cpuMicros))
-        console.log(`| ${plugin} | ${name} | ${Math.round(median(measured.map(({ rowsPerSecond }) => rowsPerSecond)))} | ${Number.isNaN(cpu) ? "–" : cpu.toFixed(1)} |`)
+        console.log(
+          `| ${plugin} | ${name} | ${Math.round(median(measured.map(({ rowsPerSecond }) => rowsPerSecond)))} | ${Number.isNaN(cpu) ? "–" : cpu.toFixed(1)} |`
+        )
       }
     }
   } finally {

@@ -67,10 +67,26 @@ const SPECIAL_HINT = `Is there a special character in the password? Then ${ENCOD
 
 /** What libpq knows and what here changes nothing: kept so that a URL that works with psql works here. */
 const ignored = new Set([
-  "sslcompression", "sslsni", "sslcertmode", "gssencmode", "gsslib", "krbsrvname", "gssdelegation", "keepalives",
-  "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "fallback_application_name",
-  "client_encoding", "load_balance_hosts", "min_protocol_version", "max_protocol_version",
-  "default_query_exec_mode", "statement_cache_capacity", "description_cache_capacity"
+  "sslcompression",
+  "sslsni",
+  "sslcertmode",
+  "gssencmode",
+  "gsslib",
+  "krbsrvname",
+  "gssdelegation",
+  "keepalives",
+  "keepalives_idle",
+  "keepalives_interval",
+  "keepalives_count",
+  "tcp_user_timeout",
+  "fallback_application_name",
+  "client_encoding",
+  "load_balance_hosts",
+  "min_protocol_version",
+  "max_protocol_version",
+  "default_query_exec_mode",
+  "statement_cache_capacity",
+  "description_cache_capacity"
 ])
 /** What would make a connection safer or another one than ours: refused rather than passed over. Value: what is accepted. */
 const refusedUnless: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -119,7 +135,8 @@ const splitHost = (text: string): { readonly host: string; readonly port: string
     const end = text.indexOf("]")
     if (end < 0) return fail("host", "an IPv6 address has no closing bracket.")
     const rest = text.slice(end + 1)
-    if (rest !== "" && !rest.startsWith(":")) return fail("host", "there is text between the closing bracket and the port.")
+    if (rest !== "" && !rest.startsWith(":"))
+      return fail("host", "there is text between the closing bracket and the port.")
     return { host: decode("host", text.slice(1, end)), port: rest.slice(1) }
   }
   const colon = text.lastIndexOf(":")
@@ -131,7 +148,10 @@ const splitHost = (text: string): { readonly host: string; readonly port: string
 /** Pairs hosts with ports as libpq does: one port for all, or one for each. */
 const pair = (hosts: ReadonlyArray<string>, ports: ReadonlyArray<string>): ReadonlyArray<HostPort> => {
   if (ports.length > 1 && ports.length !== hosts.length) {
-    return fail("port", `there are ${ports.length} ports for ${hosts.length} hosts; give one, or one for each.`)
+    return fail(
+      "port",
+      `there are ${ports.length} ports for ${hosts.length} hosts; give one, or one for each.`
+    )
   }
   return hosts.map((host, index) => ({
     host: host === "" ? "localhost" : host,
@@ -166,9 +186,14 @@ const split = (url: string): Pieces => {
   const userInfo = at < 0 ? undefined : authority.slice(0, at)
   const colon = userInfo?.indexOf(":") ?? -1
   return {
-    user: userInfo === undefined ? undefined : decode("user", colon < 0 ? userInfo : userInfo.slice(0, colon)),
-    password: userInfo === undefined || colon < 0 ? undefined : decode("password", userInfo.slice(colon + 1)),
-    hosts: authority.slice(at + 1).split(",").map(splitHost),
+    user:
+      userInfo === undefined ? undefined : decode("user", colon < 0 ? userInfo : userInfo.slice(0, colon)),
+    password:
+      userInfo === undefined || colon < 0 ? undefined : decode("password", userInfo.slice(colon + 1)),
+    hosts: authority
+      .slice(at + 1)
+      .split(",")
+      .map(splitHost),
     database: decode("database", path.slice(1)),
     query
   }
@@ -194,10 +219,18 @@ const parametersOf = (query: ReadonlyMap<string, string>): Record<string, string
   for (const [name, value] of query) {
     const accepted = refusedUnless[name]
     if (accepted?.includes(value) === false) {
-      return fail(name, `pgstream does not have it${accepted.length === 0 ? "" : ` (only ${accepted.join(", ")})`}; take it out of the URL.`)
+      return fail(
+        name,
+        `pgstream does not have it${accepted.length === 0 ? "" : ` (only ${accepted.join(", ")})`}; take it out of the URL.`
+      )
     }
     if (accepted !== undefined || ignored.has(name) || name.startsWith("pool_")) continue
-    if (!/^[a-z_][a-z0-9_.]*$/i.test(name) || name.startsWith("ssl") || name === "user" || name === "database") {
+    if (
+      !/^[a-z_][a-z0-9_.]*$/i.test(name) ||
+      name.startsWith("ssl") ||
+      name === "user" ||
+      name === "database"
+    ) {
       return fail("query", `there is a parameter that neither libpq nor Postgres knows. ${SPECIAL_HINT}`)
     }
     parameters[name] = value
@@ -213,7 +246,8 @@ const build = (url: string, env: Variables): ConnectionTarget => {
     return value === "" ? undefined : value
   }
   const from = (name: string, variable: string) => taken(name) ?? (env[variable] || undefined)
-  const secret = (text: string | undefined) => (text === undefined || text === "" ? undefined : Redacted.make(text))
+  const secret = (text: string | undefined) =>
+    text === undefined || text === "" ? undefined : Redacted.make(text)
   const hosts = hostsOf(pieces, taken, env)
   const userParameter = taken("user")
   const passwordParameter = taken("password")
@@ -234,7 +268,8 @@ const build = (url: string, env: Variables): ConnectionTarget => {
     sslPassword: secret(taken("sslpassword")),
     applicationName: from("application_name", "PGAPPNAME"),
     options: from("options", "PGOPTIONS"),
-    connectTimeoutSeconds: integer("connect_timeout", timeout, 0, 86_400) || DEFAULT_CONNECT_TIMEOUT_SECONDS,
+    connectTimeoutSeconds:
+      integer("connect_timeout", timeout, 0, 86_400) || DEFAULT_CONNECT_TIMEOUT_SECONDS,
     parameters: parametersOf(pieces.query)
   }
 }
@@ -266,7 +301,8 @@ export const describe = (target: ConnectionTarget): string =>
 
 /** The complete URL of `target`, which `parse` reads back without any variable. */
 export const toUrl = (target: ConnectionTarget): Redacted.Redacted<string> => {
-  const password = target.password === undefined ? "" : `:${encodeURIComponent(Redacted.value(target.password))}`
+  const password =
+    target.password === undefined ? "" : `:${encodeURIComponent(Redacted.value(target.password))}`
   const query: ReadonlyArray<readonly [string, string | undefined]> = [
     ["sslmode", target.sslMode],
     ["sslrootcert", target.sslRootCert],
@@ -278,6 +314,10 @@ export const toUrl = (target: ConnectionTarget): Redacted.Redacted<string> => {
     ["connect_timeout", String(target.connectTimeoutSeconds)],
     ...Object.entries(target.parameters)
   ]
-  const parameters = query.flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]))
-  return Redacted.make(`${locate(target, encodeURIComponent(target.user) + password)}?${parameters.join("&")}`)
+  const parameters = query.flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`]
+  )
+  return Redacted.make(
+    `${locate(target, encodeURIComponent(target.user) + password)}?${parameters.join("&")}`
+  )
 }

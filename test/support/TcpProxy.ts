@@ -3,7 +3,7 @@ import * as Net from "node:net"
 
 export interface TcpProxy {
   readonly port: number
-  /** Bytes of the connections that are open now go nowhere. New connections work. */
+  /** Bytes of the connections that are open now are not taken any more. New connections work. */
   silence(): void
   /** Every connection, new ones too, carries nothing. */
   silenceAll(): void
@@ -19,7 +19,9 @@ export const startProxy = (targetPort: number): Promise<TcpProxy> => {
       if (all || silent.has(from)) return
       if (!to.write(bytes)) {
         from.pause()
-        to.once("drain", () => from.resume())
+        to.once("drain", () => {
+          if (!all && !silent.has(from)) from.resume()
+        })
       }
     })
     from.on("close", () => {
@@ -40,10 +42,14 @@ export const startProxy = (targetPort: number): Promise<TcpProxy> => {
       resolve({
         port: typeof address === "object" && address !== null ? address.port : 0,
         silence: () => {
-          for (const socket of sockets) silent.add(socket)
+          for (const socket of sockets) {
+            silent.add(socket)
+            socket.pause()
+          }
         },
         silenceAll: () => {
           all = true
+          for (const socket of sockets) socket.pause()
         },
         close: () =>
           new Promise((closed) => {

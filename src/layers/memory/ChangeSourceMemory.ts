@@ -7,7 +7,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Frame } from "../../domain/Frame.ts"
 import { type Lsn, zero } from "../../domain/Lsn.ts"
-import { ChangeSource, type Plugin, type SourceConnection, SourceError } from "../../services/ChangeSource.ts"
+import {
+  ChangeSource,
+  type Plugin,
+  type SourceConnection,
+  SourceError
+} from "../../services/ChangeSource.ts"
 
 export interface MemoryTransaction {
   /** End LSN of the commit record: above the one before. */
@@ -16,23 +21,26 @@ export interface MemoryTransaction {
   readonly frames: ReadonlyArray<{ readonly lsn: Lsn; readonly payload: Buffer }>
 }
 
-export class ChangeSourceControl extends Context.Service<ChangeSourceControl, {
-  commit(transaction: MemoryTransaction): Effect.Effect<void>
-  /** To the connection that is open now; nobody remembers it. */
-  keepalive(walEnd: Lsn): Effect.Effect<void>
-  /** Ends the connection that is open now. Frames that were sent before are still read. */
-  disconnect(error: SourceError): Effect.Effect<void>
-  /** In place of the last transaction, for the next `open`: how one that was cut off comes again. */
-  replaceLast(transaction: MemoryTransaction): Effect.Effect<void>
-  /** The next `open` fails with this. */
-  refuse(error: SourceError): Effect.Effect<void>
-  /** Every `open` fails with this, until `undefined`. */
-  refuseAll(error: SourceError | undefined): Effect.Effect<void>
-  setTimeline(timeline: number): Effect.Effect<void>
-  readonly acknowledged: Effect.Effect<Lsn>
-  /** Positions that were asked for, one for each `open`. */
-  readonly opened: Effect.Effect<ReadonlyArray<Lsn>>
-}>()("pgstream/layers/memory/ChangeSourceControl") {}
+export class ChangeSourceControl extends Context.Service<
+  ChangeSourceControl,
+  {
+    commit(transaction: MemoryTransaction): Effect.Effect<void>
+    /** To the connection that is open now; nobody remembers it. */
+    keepalive(walEnd: Lsn): Effect.Effect<void>
+    /** Ends the connection that is open now. Frames that were sent before are still read. */
+    disconnect(error: SourceError): Effect.Effect<void>
+    /** In place of the last transaction, for the next `open`: how one that was cut off comes again. */
+    replaceLast(transaction: MemoryTransaction): Effect.Effect<void>
+    /** The next `open` fails with this. */
+    refuse(error: SourceError): Effect.Effect<void>
+    /** Every `open` fails with this, until `undefined`. */
+    refuseAll(error: SourceError | undefined): Effect.Effect<void>
+    setTimeline(timeline: number): Effect.Effect<void>
+    readonly acknowledged: Effect.Effect<Lsn>
+    /** Positions that were asked for, one for each `open`. */
+    readonly opened: Effect.Effect<ReadonlyArray<Lsn>>
+  }
+>()("pgstream/layers/memory/ChangeSourceControl") {}
 
 export interface MemorySlot {
   readonly systemIdentifier: string
@@ -41,7 +49,12 @@ export interface MemorySlot {
   readonly serverVersion: number
 }
 
-export const defaultSlot: MemorySlot = { systemIdentifier: "7000000000000000000", slotName: "memory", plugin: "pgoutput", serverVersion: 150_000 }
+export const defaultSlot: MemorySlot = {
+  systemIdentifier: "7000000000000000000",
+  slotName: "memory",
+  plugin: "pgoutput",
+  serverVersion: 150_000
+}
 
 interface Reader {
   frames: Array<Frame>
@@ -75,12 +88,20 @@ class Slot {
   }
 
   static framesOf(transaction: MemoryTransaction): ReadonlyArray<Frame> {
-    return transaction.frames.map(({ lsn, payload }) => ({ keepalive: false, lsn, bytes: payload, start: 0, end: payload.length }))
+    return transaction.frames.map(({ lsn, payload }) => ({
+      keepalive: false,
+      lsn,
+      bytes: payload,
+      start: 0,
+      end: payload.length
+    }))
   }
 
   inUse(): SourceError {
     return new SourceError({
-      code: "SlotInUse", permanent: false, mend: "Close the other reader.",
+      code: "SlotInUse",
+      permanent: false,
+      mend: "Close the other reader.",
       summary: `Cannot read replication slot "${this.settings.slotName}": another reader holds it.`
     })
   }
@@ -150,7 +171,8 @@ const control = (slot: Slot): ChangeSourceControl["Service"] => ({
       slot.transactions.push(transaction)
       slot.send(Slot.framesOf(transaction))
     }),
-  keepalive: (walEnd) => Effect.sync(() => slot.send([{ keepalive: true, lsn: walEnd, bytes: EMPTY, start: 0, end: 0 }])),
+  keepalive: (walEnd) =>
+    Effect.sync(() => slot.send([{ keepalive: true, lsn: walEnd, bytes: EMPTY, start: 0, end: 0 }])),
   disconnect: (error) =>
     Effect.sync(() => {
       const reader = slot.reader
@@ -179,10 +201,15 @@ const control = (slot: Slot): ChangeSourceControl["Service"] => ({
   opened: Effect.sync(() => [...slot.opened])
 })
 
-export const layer = (settings: Partial<MemorySlot> = {}): Layer.Layer<ChangeSource | ChangeSourceControl> =>
-  Layer.effectContext(Effect.sync(() => {
-    const slot = new Slot({ ...defaultSlot, ...settings })
-    return Context.make(ChangeSource, ChangeSource.of({ identify: Effect.succeed(slot.stream), open: open(slot) })).pipe(
-      Context.add(ChangeSourceControl, control(slot))
-    )
-  }))
+export const layer = (
+  settings: Partial<MemorySlot> = {}
+): Layer.Layer<ChangeSource | ChangeSourceControl> =>
+  Layer.effectContext(
+    Effect.sync(() => {
+      const slot = new Slot({ ...defaultSlot, ...settings })
+      return Context.make(
+        ChangeSource,
+        ChangeSource.of({ identify: Effect.succeed(slot.stream), open: open(slot) })
+      ).pipe(Context.add(ChangeSourceControl, control(slot)))
+    })
+  )

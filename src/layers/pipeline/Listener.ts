@@ -37,7 +37,11 @@ interface Pace {
 }
 
 /** Delay before attempt `n` (from 0), ms: doubles up to the limit; `random` (0 … 1) takes off up to half of it. */
-export const backoffMs = (n: number, random: number, settings: Pick<SourceSettingsShape, "backoffInitialMs" | "backoffMaxMs">): number =>
+export const backoffMs = (
+  n: number,
+  random: number,
+  settings: Pick<SourceSettingsShape, "backoffInitialMs" | "backoffMaxMs">
+): number =>
   Math.min(settings.backoffMaxMs, settings.backoffInitialMs * 2 ** Math.min(n, 30)) * (1 - random / 2)
 
 const fail = (reason: SourceError) => Effect.fail(new ListenerError({ reason }))
@@ -48,13 +52,28 @@ const changed = (permanent: boolean, code: string, summary: string, mend: string
 /** A reconnect must find the stream that it left. */
 const whatChanged = (before: SourceConnection, now: SourceConnection): SourceError | undefined => {
   if (before.stream.systemIdentifier !== now.stream.systemIdentifier) {
-    return changed(true, "SystemChanged", `The server is another one than before: system ${now.stream.systemIdentifier} instead of ${before.stream.systemIdentifier}.`, "Does the URL name the right server? pgstream status")
+    return changed(
+      true,
+      "SystemChanged",
+      `The server is another one than before: system ${now.stream.systemIdentifier} instead of ${before.stream.systemIdentifier}.`,
+      "Does the URL name the right server? pgstream status"
+    )
   }
   if (before.timeline !== now.timeline) {
-    return changed(false, "TimelineChanged", `The server is on timeline ${now.timeline}, before it was on ${before.timeline}: a standby took over. The pipeline starts again from what is settled.`, "")
+    return changed(
+      false,
+      "TimelineChanged",
+      `The server is on timeline ${now.timeline}, before it was on ${before.timeline}: a standby took over. The pipeline starts again from what is settled.`,
+      ""
+    )
   }
   if (before.plugin !== now.plugin) {
-    return changed(false, "PluginChanged", `The slot's plugin is ${now.plugin}, before it was ${before.plugin}. The pipeline starts again from what is settled.`, "")
+    return changed(
+      false,
+      "PluginChanged",
+      `The slot's plugin is ${now.plugin}, before it was ${before.plugin}. The pipeline starts again from what is settled.`,
+      ""
+    )
   }
   return undefined
 }
@@ -65,31 +84,52 @@ const make = Effect.gen(function*() {
   const heartbeat = yield* Heartbeat
   const { hit } = yield* FailPoints
   const now = yield* Clock.currentTimeMillis
-  let state: ListenerState = { connected: false, sinceMs: now, lastError: undefined, receivedLsn: Lsn.zero, acknowledgedLsn: Lsn.zero }
+  let state: ListenerState = {
+    connected: false,
+    sinceMs: now,
+    lastError: undefined,
+    receivedLsn: Lsn.zero,
+    acknowledgedLsn: Lsn.zero
+  }
 
   const setConnected = (connected: boolean, lastError: string | undefined) =>
     Effect.map(Clock.currentTimeMillis, (ms) => {
-      state = { ...state, connected, lastError, sinceMs: connected === state.connected ? state.sinceMs : ms }
+      state = {
+        ...state,
+        connected,
+        lastError,
+        sinceMs: connected === state.connected ? state.sinceMs : ms
+      }
     })
 
   /** Tries until it succeeds or the fault is permanent. */
-  const persist = <A>(pace: Pace, what: string, effect: Effect.Effect<A, SourceError>): Effect.Effect<A, ListenerError> =>
+  const persist = <A>(
+    pace: Pace,
+    what: string,
+    effect: Effect.Effect<A, SourceError>
+  ): Effect.Effect<A, ListenerError> =>
     Effect.gen(function*() {
       for (;;) {
-        if (pace.attempts > 0) yield* Effect.sleep(backoffMs(pace.attempts - 1, yield* Random.next, settings))
+        if (pace.attempts > 0)
+          yield* Effect.sleep(backoffMs(pace.attempts - 1, yield* Random.next, settings))
         const exit = yield* Effect.result(effect)
         if (exit._tag === "Success") return exit.success
         yield* setConnected(false, exit.failure.message)
         if (exit.failure.permanent) return yield* fail(exit.failure)
         yield* Effect.logWarning(what).pipe(
-          Effect.annotateLogs({ code: exit.failure.code, reason: exit.failure.summary, attempt: pace.attempts + 1 })
+          Effect.annotateLogs({
+            code: exit.failure.code,
+            reason: exit.failure.summary,
+            attempt: pace.attempts + 1
+          })
         )
         pace.attempts++
       }
     })
 
-  const identify: Effect.Effect<StreamId, ListenerError> =
-    Effect.suspend(() => persist({ attempts: 0 }, "The source cannot be reached; trying again.", source.identify))
+  const identify: Effect.Effect<StreamId, ListenerError> = Effect.suspend(() =>
+    persist({ attempts: 0 }, "The source cannot be reached; trying again.", source.identify)
+  )
 
   const openSource = (from: Lsn.Lsn, parent: Scope.Scope) =>
     Effect.gen(function*() {
@@ -124,7 +164,9 @@ const make = Effect.gen(function*() {
         return yield* fail(problem)
       }
       next.connection.acknowledge(acknowledged)
-      yield* Effect.logInfo("The slot is read again.").pipe(Effect.annotateLogs({ lsn: Lsn.format(progress.resumeAt) }))
+      yield* Effect.logInfo("The slot is read again.").pipe(
+        Effect.annotateLogs({ lsn: Lsn.format(progress.resumeAt) })
+      )
       current = next
       return next
     })
@@ -164,7 +206,10 @@ const make = Effect.gen(function*() {
       }
     })
 
-    const idle = () => current !== undefined && !progress.inTransaction && progress.handedOn <= Math.max(acknowledged, first.startedAt)
+    const idle = () =>
+      current !== undefined &&
+      !progress.inTransaction &&
+      progress.handedOn <= Math.max(acknowledged, first.startedAt)
     yield* heartbeatLoop(idle).pipe(Effect.provideService(Heartbeat, heartbeat), Effect.forkScoped)
 
     const listening: Listening = {
@@ -185,4 +230,7 @@ const make = Effect.gen(function*() {
   return Listener.of({ identify, open, state: Effect.sync(() => state) })
 })
 
-export const layer: Layer.Layer<Listener, never, ChangeSource | SourceSettings | Heartbeat> = Layer.effect(Listener, make)
+export const layer: Layer.Layer<Listener, never, ChangeSource | SourceSettings | Heartbeat> = Layer.effect(
+  Listener,
+  make
+)

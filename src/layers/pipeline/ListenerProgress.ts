@@ -43,7 +43,9 @@ export class ListenerProgress {
       return true
     }
     if (item._tag === "Undecodable" && item.ordinal < 0) return true
-    return item.ordinal < 0 ? this.#acceptOutside(item.lsn) : this.#acceptInside(item.transaction.commitLsn, item.ordinal)
+    return item.ordinal < 0
+      ? this.#acceptOutside(item.lsn)
+      : this.#acceptInside(item.transaction.commitLsn, item.ordinal)
   }
 
   #acceptOutside(lsn: Lsn): boolean {

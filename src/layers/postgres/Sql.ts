@@ -20,8 +20,12 @@ import { SourceSettings, StoreSettings } from "../../services/Settings.ts"
 import { socketOptions } from "./replication/openSocket.ts"
 import { SocketStream } from "./replication/SocketStream.ts"
 
-export class SourceSql extends Context.Service<SourceSql, PgClient.PgClient>()("pgstream/layers/postgres/SourceSql") {}
-export class StoreSql extends Context.Service<StoreSql, PgClient.PgClient>()("pgstream/layers/postgres/StoreSql") {}
+export class SourceSql extends Context.Service<SourceSql, PgClient.PgClient>()(
+  "pgstream/layers/postgres/SourceSql"
+) {}
+export class StoreSql extends Context.Service<StoreSql, PgClient.PgClient>()(
+  "pgstream/layers/postgres/StoreSql"
+) {}
 
 export const sessionParameters: Readonly<Record<string, string>> = {
   synchronous_commit: "local",
@@ -46,7 +50,10 @@ const transport = (target: PostgresUrl.ConnectionTarget): Partial<PgClient.PgCli
 }
 
 /** The client's configuration for `target`: what `make` uses, without a pool. */
-export const clientConfig = (target: PostgresUrl.ConnectionTarget, applicationName: string): PgClient.PgClientConfig => ({
+export const clientConfig = (
+  target: PostgresUrl.ConnectionTarget,
+  applicationName: string
+): PgClient.PgClientConfig => ({
   ...transport(target),
   username: target.user,
   password: target.password,
@@ -59,7 +66,9 @@ export const clientConfig = (target: PostgresUrl.ConnectionTarget, applicationNa
 })
 
 const unreadable = (error: PostgresUrl.PostgresUrlError) =>
-  new SqlError({ reason: new ConnectionError({ cause: error, message: error.message, operation: "connect" }) })
+  new SqlError({
+    reason: new ConnectionError({ cause: error, message: error.message, operation: "connect" })
+  })
 
 /** A pool for `url`; each connection lives as long as the scope. */
 export const make = (url: Redacted.Redacted<string>, applicationName: string, maxConnections = 4) =>

@@ -28,7 +28,9 @@ export const literal = (text: string): string => `'${text.replaceAll("'", "''")}
 const WHO = "pgstream"
 
 /** Of the publications of a database, those that a stream reads: `pgstream` for all tables, else all of ours. */
-export const publicationsOf = (found: ReadonlyArray<{ readonly name: string; readonly allTables: boolean }>): ReadonlyArray<string> => {
+export const publicationsOf = (
+  found: ReadonlyArray<{ readonly name: string; readonly allTables: boolean }>
+): ReadonlyArray<string> => {
   const ours = found.filter(({ name }) => name === WHO || name.startsWith(`${WHO}_`))
   const all = ours.find(({ name, allTables }) => name === WHO && allTables)
   return all === undefined ? ours.map(({ name }) => name) : [all.name]
@@ -37,7 +39,14 @@ export const publicationsOf = (found: ReadonlyArray<{ readonly name: string; rea
 /** Does `synchronous_standby_names` take `applicationName` for a standby that commits wait for? */
 export const isSynchronousStandby = (setting: string, applicationName: string): boolean => {
   const list = /\((.*)\)/s.exec(setting)?.[1] ?? setting
-  return list.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1").toLowerCase())
+  return list
+    .split(",")
+    .map((name) =>
+      name
+        .trim()
+        .replace(/^"(.*)"$/, "$1")
+        .toLowerCase()
+    )
     .some((name) => name === "*" || name === applicationName.toLowerCase())
 }
 
@@ -53,7 +62,8 @@ const slotSql = (slotName: string) => `
   FROM pg_replication_slots s LEFT JOIN pg_stat_activity a ON a.pid = s.active_pid
   WHERE s.slot_name = ${literal(slotName)}`
 
-const PUBLICATIONS_SQL = "SELECT pubname::text AS name, puballtables::text AS all_tables FROM pg_publication ORDER BY 1"
+const PUBLICATIONS_SQL =
+  "SELECT pubname::text AS name, puballtables::text AS all_tables FROM pg_publication ORDER BY 1"
 
 const fail = (slotName: string, code: string, seen: string, mend: string, permanent = true) =>
   new SourceError({ code, permanent, summary: `Cannot read replication slot "${slotName}": ${seen}`, mend })
@@ -61,21 +71,47 @@ const fail = (slotName: string, code: string, seen: string, mend: string, perman
 const init = (slotName: string) => `pgstream init --replication-slot ${slotName}`
 
 /** The slot itself: it exists, is logical, of this database, has its WAL, and nobody else reads it. */
-const checkSlot = (slotName: string, database: string, slot: Session.Row | undefined): SourceError | undefined => {
+const checkSlot = (
+  slotName: string,
+  database: string,
+  slot: Session.Row | undefined
+): SourceError | undefined => {
   if (slot === undefined) return slotMissing(slotName, database)
-  if (slot["slot_type"] !== "logical") return fail(slotName, "SlotNotLogical", "it is a physical slot.", `Choose another name: ${init("<name>")}`)
+  if (slot["slot_type"] !== "logical")
+    return fail(
+      slotName,
+      "SlotNotLogical",
+      "it is a physical slot.",
+      `Choose another name: ${init("<name>")}`
+    )
   if (slot["database"] !== database) {
-    return fail(slotName, "SlotOfOtherDatabase", `it belongs to database "${slot["database"]}", the URL names "${database}".`, "Put that database into the URL, or choose another slot: --replication-slot <name>")
+    return fail(
+      slotName,
+      "SlotOfOtherDatabase",
+      `it belongs to database "${slot["database"]}", the URL names "${database}".`,
+      "Put that database into the URL, or choose another slot: --replication-slot <name>"
+    )
   }
   if (slot["wal_status"] === "lost") {
-    return fail(slotName, "SlotInvalidated", "Postgres has removed WAL that it needs (max_slot_wal_keep_size).", `Changes in between are lost. Make it again: pgstream destroy --replication-slot ${slotName} && ${init(slotName)}`)
+    return fail(
+      slotName,
+      "SlotInvalidated",
+      "Postgres has removed WAL that it needs (max_slot_wal_keep_size).",
+      `Changes in between are lost. Make it again: pgstream destroy --replication-slot ${slotName} && ${init(slotName)}`
+    )
   }
   if (slot["plugin"] !== "pgoutput" && slot["plugin"] !== "wal2json") {
-    return fail(slotName, "PluginUnknown", `its plugin is "${slot["plugin"]}"; pgstream reads pgoutput and wal2json.`, `Choose another name: ${init("<name>")}`)
+    return fail(
+      slotName,
+      "PluginUnknown",
+      `its plugin is "${slot["plugin"]}"; pgstream reads pgoutput and wal2json.`,
+      `Choose another name: ${init("<name>")}`
+    )
   }
   if (slot["active_pid"] !== null) {
     return fail(
-      slotName, "SlotInUse",
+      slotName,
+      "SlotInUse",
       `another process holds it: pid ${slot["active_pid"]}, application "${slot["holder"] ?? "unknown"}", since ${slot["since"] ?? "unknown"} UTC. Postgres lets one process read a slot at a time.`,
       "Stop that process, or use another slot: pgstream run --replication-slot other_slot",
       false
@@ -86,11 +122,17 @@ const checkSlot = (slotName: string, database: string, slot: Session.Row | undef
 
 const checkServer = (slotName: string, facts: Session.Row): SourceError | undefined => {
   if (facts["wal_level"] !== "logical") {
-    return fail(slotName, "WalLevel", `wal_level is ${facts["wal_level"]}.`, "ALTER SYSTEM SET wal_level = 'logical', then restart Postgres.")
+    return fail(
+      slotName,
+      "WalLevel",
+      `wal_level is ${facts["wal_level"]}.`,
+      "ALTER SYSTEM SET wal_level = 'logical', then restart Postgres."
+    )
   }
   if (isSynchronousStandby(facts["standbys"] ?? "", facts["application"] ?? WHO)) {
     return fail(
-      slotName, "SynchronousStandby",
+      slotName,
+      "SynchronousStandby",
       `synchronous_standby_names (${facts["standbys"]}) would make this reader a synchronous standby: commits would wait for it.`,
       "Name the real standbys: ALTER SYSTEM SET synchronous_standby_names = '<their names>'; SELECT pg_reload_conf()"
     )
@@ -98,11 +140,22 @@ const checkServer = (slotName: string, facts: Session.Row): SourceError | undefi
   return undefined
 }
 
-const checkPositions = (slotName: string, from: Lsn.Lsn, confirmed: Lsn.Lsn, walEnd: Lsn.Lsn): SourceError | undefined => {
-  const ahead = confirmed > walEnd ? `its position ${Lsn.format(confirmed)}` : from > walEnd ? `the stored position ${Lsn.format(from)}` : undefined
+const checkPositions = (
+  slotName: string,
+  from: Lsn.Lsn,
+  confirmed: Lsn.Lsn,
+  walEnd: Lsn.Lsn
+): SourceError | undefined => {
+  const ahead =
+    confirmed > walEnd
+      ? `its position ${Lsn.format(confirmed)}`
+      : from > walEnd
+        ? `the stored position ${Lsn.format(from)}`
+        : undefined
   if (ahead === undefined) return undefined
   return fail(
-    slotName, "PositionAheadOfWal",
+    slotName,
+    "PositionAheadOfWal",
     `${ahead} is ahead of the end of the WAL (${Lsn.format(walEnd)}). Whatever is committed until the WAL has passed it would be lost.`,
     `Make the slot again at today's position: ${init(slotName)}`
   )
@@ -110,27 +163,43 @@ const checkPositions = (slotName: string, from: Lsn.Lsn, confirmed: Lsn.Lsn, wal
 
 /** Facts of the server and of the slot, checked but for who holds it. */
 export const readSlot = Effect.fnUntraced(function*(session: Session.Session, slotName: string) {
-  const ask = (sql: string) => Session.query(session, sql).pipe(Effect.mapError((cause) => fromCause(session.target, cause)))
+  const ask = (sql: string) =>
+    Session.query(session, sql).pipe(Effect.mapError((cause) => fromCause(session.target, cause)))
   const [facts] = yield* ask(FACTS_SQL)
   const [slot] = yield* ask(slotSql(slotName))
   const publications = publicationsOf(
-    (yield* ask(PUBLICATIONS_SQL)).map((row) => ({ name: row["name"] ?? "", allTables: row["all_tables"] === "true" }))
+    (yield* ask(PUBLICATIONS_SQL)).map((row) => ({
+      name: row["name"] ?? "",
+      allTables: row["all_tables"] === "true"
+    }))
   )
   return { facts: facts ?? {}, slot, publications }
 })
 
 /** All that can be known before START_REPLICATION. `from`: the stored position, 0 for none. */
-export const check = Effect.fnUntraced(function*(session: Session.Session, slotName: string, from: Lsn.Lsn) {
+export const check = Effect.fnUntraced(function*(
+  session: Session.Session,
+  slotName: string,
+  from: Lsn.Lsn
+) {
   const system = yield* identifySession(session)
   const { facts, publications, slot } = yield* readSlot(session, slotName)
   const problem = checkServer(slotName, facts) ?? checkSlot(slotName, system.database, slot)
   if (problem !== undefined) return yield* problem
   const confirmed = Lsn.parse(slot?.["confirmed_flush_lsn"] ?? "")
-  if (Result.isFailure(confirmed)) return yield* fail(slotName, "SlotNotReady", "it has no position yet: it is still being made.", init(slotName), false)
+  if (Result.isFailure(confirmed))
+    return yield* fail(
+      slotName,
+      "SlotNotReady",
+      "it has no position yet: it is still being made.",
+      init(slotName),
+      false
+    )
   const ahead = checkPositions(slotName, from, confirmed.success, system.walEnd)
   if (ahead !== undefined) return yield* ahead
   const plugin: Plugin = slot?.["plugin"] === "wal2json" ? "wal2json" : "pgoutput"
-  if (plugin === "pgoutput" && publications.length === 0) return yield* publicationMissing(slotName, session.target)
+  if (plugin === "pgoutput" && publications.length === 0)
+    return yield* publicationMissing(slotName, session.target)
   const allowed = yield* allowPlugin(session, plugin)
   const checked: Checked = {
     system,
@@ -149,7 +218,8 @@ export const slotMissing = (slotName: string, database: string): SourceError =>
 
 export const publicationMissing = (slotName: string, target: PostgresUrl.ConnectionTarget): SourceError =>
   fail(
-    slotName, "PublicationMissing",
+    slotName,
+    "PublicationMissing",
     `its publication does not exist at this place of the WAL of ${PostgresUrl.describe(target)}. A publication must be there before its slot.`,
     `Nothing was acknowledged. Make both again: pgstream destroy --replication-slot ${slotName} && ${init(slotName)}`
   )

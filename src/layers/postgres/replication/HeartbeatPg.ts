@@ -10,7 +10,13 @@ import { SourceSettings } from "../../../services/Settings.ts"
 import { SourceSql } from "../Sql.ts"
 
 const failed = (cause: unknown) =>
-  new SourceError({ code: "HeartbeatFailed", permanent: false, summary: "Cannot write the heartbeat.", mend: "", cause })
+  new SourceError({
+    code: "HeartbeatFailed",
+    permanent: false,
+    summary: "Cannot write the heartbeat.",
+    mend: "",
+    cause
+  })
 
 export const layer: Layer.Layer<Heartbeat, never, SourceSql | SourceSettings> = Layer.effect(
   Heartbeat,
@@ -25,16 +31,19 @@ export const layer: Layer.Layer<Heartbeat, never, SourceSql | SourceSettings> = 
       ([row]) => row?.behind ?? 0
     ).pipe(Effect.mapError(failed))
 
-    const mark = sql.withTransaction(Effect.andThen(
-      sql`DELETE FROM pgstream.marks WHERE kind = 'heartbeat'`,
-      sql`INSERT INTO pgstream.marks (kind) VALUES ('heartbeat')`
-    ))
+    const mark = sql.withTransaction(
+      Effect.andThen(
+        sql`DELETE FROM pgstream.marks WHERE kind = 'heartbeat'`,
+        sql`INSERT INTO pgstream.marks (kind) VALUES ('heartbeat')`
+      )
+    )
 
     const beat = Effect.gen(function*() {
       const [row] = yield* sql<{ readonly messages: boolean }>`
         SELECT current_setting('server_version_num')::int >= 140000 OR plugin = 'wal2json' AS messages
         FROM pg_replication_slots WHERE slot_name = ${slotName}`
-      if (row?.messages === true) yield* sql`SELECT pg_logical_emit_message(true, 'pgstream', 'heartbeat')::text`
+      if (row?.messages === true)
+        yield* sql`SELECT pg_logical_emit_message(true, 'pgstream', 'heartbeat')::text`
       else if (row !== undefined) yield* mark
     }).pipe(Effect.mapError(failed))
 

@@ -69,10 +69,16 @@ const ask = Effect.fnUntraced(function*(watched: Watched) {
   const [row] = yield* Session.query(session, askSql(watched))
   const seen: Seen | undefined = row && {
     waitEvent: row["wait_event"] ?? null,
-    replyMs: typeof row["reply_us"] === "string" ? watched.sentMsOf(Number(row["reply_us"])) : row["state"] === null ? undefined : 0
+    replyMs:
+      typeof row["reply_us"] === "string"
+        ? watched.sentMsOf(Number(row["reply_us"]))
+        : row["state"] === null
+          ? undefined
+          : 0
   }
   if (!isDead(seen, watched.reader.statusSentBefore(watched.silenceMs / 2))) return undefined
-  if (!watched.endsItself || seen?.waitEvent !== STUCK_IN_WRITING) yield* Session.query(session, endSql(watched))
+  if (!watched.endsItself || seen?.waitEvent !== STUCK_IN_WRITING)
+    yield* Session.query(session, endSql(watched))
   return seen === undefined ? "its walsender is gone" : "its walsender waits for us and does not hear us"
 }, Effect.scoped)
 
@@ -80,13 +86,16 @@ const ask = Effect.fnUntraced(function*(watched: Watched) {
 const verdict = (exit: Exit.Exit<string | undefined, unknown>): string | undefined => {
   if (Exit.isSuccess(exit)) return exit.value
   const failed = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-  const refused = failed instanceof ServerError || (failed instanceof SourceError && failed.cause instanceof ServerError)
+  const refused =
+    failed instanceof ServerError || (failed instanceof SourceError && failed.cause instanceof ServerError)
   return refused ? undefined : "the server cannot be reached by another connection either"
 }
 
 const lost = (watched: Watched, problem: string) =>
   new SourceError({
-    code: "ConnectionLost", permanent: false, mend: "",
+    code: "ConnectionLost",
+    permanent: false,
+    mend: "",
     summary: `Lost the connection that reads slot "${watched.slotName}": no sign of life for ${watched.silenceMs} ms, and ${problem}.`
   })
 

@@ -86,7 +86,11 @@ export class Session {
     this.#reader = new MessageReader(options.maxBodyBytes, handlers)
   }
 
-  static async connect(target: ConnectionTarget, options: SessionOptions, signal: AbortSignal): Promise<Session> {
+  static async connect(
+    target: ConnectionTarget,
+    options: SessionOptions,
+    signal: AbortSignal
+  ): Promise<Session> {
     const session = new Session(target, options)
     const { socket, host, encrypted } = await openSocket(target, session.#reader, signal)
     session.#socket = socket
@@ -94,10 +98,21 @@ export class Session {
     session.encrypted = encrypted
     const abort = () => session.#end(new Error("interrupted"))
     signal.addEventListener("abort", abort)
-    const late = setTimeout(() => session.#end(new Error(`the server did not let us in within ${target.connectTimeoutSeconds} s`)), target.connectTimeoutSeconds * 1000)
+    const late = setTimeout(
+      () =>
+        session.#end(new Error(`the server did not let us in within ${target.connectTimeoutSeconds} s`)),
+      target.connectTimeoutSeconds * 1000
+    )
     try {
       await new Promise<void>((resolve, reject) => {
-        session.#pending = { rows: [], names: [], copy: undefined, error: undefined, done: () => resolve(), fail: reject }
+        session.#pending = {
+          rows: [],
+          names: [],
+          copy: undefined,
+          error: undefined,
+          done: () => resolve(),
+          fail: reject
+        }
         session.#start(options)
       })
     } finally {
@@ -110,7 +125,11 @@ export class Session {
   #start(options: SessionOptions): void {
     const socket = this.#socket!
     const target = this.target
-    this.#authentication = new Authentication(target, (bytes) => socket.write(bytes), (error) => this.#end(error))
+    this.#authentication = new Authentication(
+      target,
+      (bytes) => socket.write(bytes),
+      (error) => this.#end(error)
+    )
     socket.on("data", (chunk: Buffer) => {
       if (!this.#reader.push(chunk)) socket.pause()
     })
@@ -118,22 +137,25 @@ export class Session {
     socket.on("close", () => this.#end(new Error("the connection was closed")))
     socket.on("end", () => this.#end(new Error("the server closed the connection")))
     socket.resume()
-    socket.write(PgProtocol.encodeStartupMessage({
-      ...target.parameters,
-      ...options.parameters,
-      user: target.user,
-      database: target.database,
-      application_name: target.applicationName ?? options.parameters["application_name"],
-      options: target.options,
-      replication: options.replication ? "database" : undefined
-    }))
+    socket.write(
+      PgProtocol.encodeStartupMessage({
+        ...target.parameters,
+        ...options.parameters,
+        user: target.user,
+        database: target.database,
+        application_name: target.applicationName ?? options.parameters["application_name"],
+        options: target.options,
+        replication: options.replication ? "database" : undefined
+      })
+    )
   }
 
   /** Runs one statement or replication command. Rejects with a `ServerError`, or the loss of the connection. */
   query(sql: string, copy?: CopyHandlers): Promise<ReadonlyArray<Row>> {
     return new Promise((resolve, reject) => {
       if (this.#dead !== undefined) return reject(this.#dead)
-      if (this.#pending !== undefined || this.#copy !== undefined) return reject(new Error("the session is busy"))
+      if (this.#pending !== undefined || this.#copy !== undefined)
+        return reject(new Error("the session is busy"))
       this.#pending = { rows: [], names: [], copy, error: undefined, done: resolve, fail: reject }
       this.#socket!.write(frame(QUERY, encoder.encode(`${sql}\0`)))
       return undefined
@@ -161,7 +183,8 @@ export class Session {
     switch (message._tag) {
       case "ErrorResponse": {
         const error = new ServerError(message.fields)
-        if (this.#copy !== undefined || this.#pending === undefined || this.#authentication !== undefined) this.#end(error)
+        if (this.#copy !== undefined || this.#pending === undefined || this.#authentication !== undefined)
+          this.#end(error)
         else this.#pending.error ??= error
         return
       }
@@ -192,10 +215,14 @@ export class Session {
   #row(values: ReadonlyArray<Uint8Array | null>): void {
     const pending = this.#pending
     if (pending === undefined) return
-    pending.rows.push(Object.fromEntries(pending.names.map((name, index) => {
-      const value = values[index]
-      return [name, value === null || value === undefined ? null : Buffer.from(value).toString("utf8")]
-    })))
+    pending.rows.push(
+      Object.fromEntries(
+        pending.names.map((name, index) => {
+          const value = values[index]
+          return [name, value === null || value === undefined ? null : Buffer.from(value).toString("utf8")]
+        })
+      )
+    )
   }
 
   #copyStarted(): void {
@@ -230,7 +257,11 @@ export class Session {
   /** Asks the server, over a socket of its own, to cancel what this session runs. Never rejects. */
   async cancel(): Promise<void> {
     try {
-      const { socket } = await openSocket({ ...this.target, hosts: [this.host] }, undefined, AbortSignal.timeout(CLOSE_LIMIT_MS))
+      const { socket } = await openSocket(
+        { ...this.target, hosts: [this.host] },
+        undefined,
+        AbortSignal.timeout(CLOSE_LIMIT_MS)
+      )
       const closed = new Promise<void>((resolve) => {
         socket.once("close", () => resolve())
       })

@@ -178,7 +178,8 @@ export class SlotReader {
   }
 
   readonly #arrived = Effect.callback<void>((resume) => {
-    if (this.#runs.length > 0 || this.#frames.length > 0 || this.#error !== undefined) return resume(Effect.void)
+    if (this.#runs.length > 0 || this.#frames.length > 0 || this.#error !== undefined)
+      return resume(Effect.void)
     const waiter = () => resume(Effect.void)
     this.#waiter = waiter
     return Effect.sync(() => {

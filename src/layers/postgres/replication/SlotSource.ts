@@ -27,7 +27,11 @@ const XLOG_HEADER_BYTES = 25
 
 /** A third of the server's limit, and of what we call silence. */
 export const statusIntervalMs = (walSenderTimeoutMs: number, silenceMs: number): number => {
-  const limits = [MAX_STATUS_INTERVAL_MS, silenceMs / 3, ...(walSenderTimeoutMs > 0 ? [walSenderTimeoutMs / 3] : [])]
+  const limits = [
+    MAX_STATUS_INTERVAL_MS,
+    silenceMs / 3,
+    ...(walSenderTimeoutMs > 0 ? [walSenderTimeoutMs / 3] : [])
+  ]
   return Math.max(MIN_STATUS_INTERVAL_MS, Math.min(...limits))
 }
 
@@ -40,20 +44,44 @@ export const streamError = (target: ConnectionTarget, slotName: string, cause: E
   if (!(cause instanceof ServerError)) return fromCause(target, cause)
   const code = cause.fields.code ?? ""
   if (code === "42704") {
-    return cause.fields.routine?.startsWith("ReplicationSlot") === true ? slotMissing(slotName, target.database) : publicationMissing(slotName, target)
+    return cause.fields.routine?.startsWith("ReplicationSlot") === true
+      ? slotMissing(slotName, target.database)
+      : publicationMissing(slotName, target)
   }
-  if (code === "42501" && /output plugin/.test(cause.message)) return pluginNotAllowed(target, "wal2json", "'pgoutput', 'test_decoding', 'wal2json'", cause)
+  if (code === "42501" && /output plugin/.test(cause.message))
+    return pluginNotAllowed(target, "wal2json", "'pgoutput', 'test_decoding', 'wal2json'", cause)
   if (code === "55006") {
-    return new SourceError({ code: "SlotInUse", permanent: false, summary: `Cannot read replication slot "${slotName}": ${cause.message}`, mend: "Stop the process that holds it, or use another slot: --replication-slot <name>", cause })
+    return new SourceError({
+      code: "SlotInUse",
+      permanent: false,
+      summary: `Cannot read replication slot "${slotName}": ${cause.message}`,
+      mend: "Stop the process that holds it, or use another slot: --replication-slot <name>",
+      cause
+    })
   }
-  if (code === "55000" && cause.fields.routine !== undefined && /Slot|Decoding/.test(cause.fields.routine)) {
-    return new SourceError({ code: "SlotInvalidated", permanent: true, summary: `Cannot read replication slot "${slotName}": ${cause.message}`, mend: `Make it again: pgstream destroy --replication-slot ${slotName} && pgstream init --replication-slot ${slotName}`, cause })
+  if (
+    code === "55000" &&
+    cause.fields.routine !== undefined &&
+    /Slot|Decoding/.test(cause.fields.routine)
+  ) {
+    return new SourceError({
+      code: "SlotInvalidated",
+      permanent: true,
+      summary: `Cannot read replication slot "${slotName}": ${cause.message}`,
+      mend: `Make it again: pgstream destroy --replication-slot ${slotName} && pgstream init --replication-slot ${slotName}`,
+      cause
+    })
   }
   return fromCause(target, cause)
 }
 
 /** The stream's side of `SourceConnection`, the same for both drivers. */
-export const connectionOf = (settings: SourceSettingsShape, checked: Checked, startedAt: Lsn, reader: SlotReader): SourceConnection => ({
+export const connectionOf = (
+  settings: SourceSettingsShape,
+  checked: Checked,
+  startedAt: Lsn,
+  reader: SlotReader
+): SourceConnection => ({
   stream: { systemIdentifier: checked.system.systemIdentifier, slotName: settings.slotName },
   plugin: checked.plugin,
   startedAt,
@@ -68,7 +96,12 @@ export const identify = (settings: SourceSettingsShape) =>
     Effect.map(({ systemIdentifier }) => ({ systemIdentifier, slotName: settings.slotName }))
   )
 
-const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session: Session.Session, checked: Checked, from: Lsn) {
+const start = Effect.fnUntraced(function*(
+  settings: SourceSettingsShape,
+  session: Session.Session,
+  checked: Checked,
+  from: Lsn
+) {
   const startedAt = Math.max(from, checked.confirmedFlush)
   const wire = {
     sendStatus: (position: Lsn, sentMs: number, askReply: boolean) => {
@@ -77,12 +110,15 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
     resume: () => session.resume()
   }
   const reader = yield* Effect.acquireRelease(
-    Effect.sync(() => new SlotReader(wire, {
-      confirmed: checked.confirmedFlush,
-      readAheadBytes: settings.readAheadBytes,
-      silenceMs: settings.silenceMs,
-      statusIntervalMs: statusIntervalMs(checked.walSenderTimeoutMs, settings.silenceMs)
-    })),
+    Effect.sync(
+      () =>
+        new SlotReader(wire, {
+          confirmed: checked.confirmedFlush,
+          readAheadBytes: settings.readAheadBytes,
+          silenceMs: settings.silenceMs,
+          statusIntervalMs: statusIntervalMs(checked.walSenderTimeoutMs, settings.silenceMs)
+        })
+    ),
     (reader) => Effect.sync(() => reader.close())
   )
   const fail = (cause: Error) => reader.fail(streamError(session.target, settings.slotName, cause))
@@ -96,7 +132,8 @@ const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, session
           if (skipsPublication(fields)) reader.fail(publicationMissing(settings.slotName, session.target))
         }
       }),
-    catch: (cause) => streamError(session.target, settings.slotName, cause instanceof Error ? cause : new Error("unknown"))
+    catch: (cause) =>
+      streamError(session.target, settings.slotName, cause instanceof Error ? cause : new Error("unknown"))
   })
   reader.begin()
   yield* Liveness.watch({
@@ -133,4 +170,3 @@ export const layer: Layer.Layer<ChangeSource, never, SourceSettings> = Layer.eff
     return ChangeSource.of({ identify: identify(settings), open })
   })
 )
-

@@ -31,7 +31,10 @@ import { ServerError } from "./sourceErrors.ts"
 interface Client {
   readonly processID: number
   query(sql: string): Promise<unknown>
-  on(event: "notice", listener: (notice: { readonly code?: string; readonly routine?: string }) => void): unknown
+  on(
+    event: "notice",
+    listener: (notice: { readonly code?: string; readonly routine?: string }) => void
+  ): unknown
 }
 
 const CLOSE_LIMIT_MS = 2_000
@@ -80,7 +83,14 @@ const causeOf = (cause: unknown): Error => {
     const value: unknown = Reflect.get(cause, name)
     return typeof value === "string" ? value : undefined
   }
-  return text("severity") === undefined ? cause : new ServerError({ code: text("code"), message: cause.message, detail: text("detail"), routine: text("routine") })
+  return text("severity") === undefined
+    ? cause
+    : new ServerError({
+        code: text("code"),
+        message: cause.message,
+        detail: text("detail"),
+        routine: text("routine")
+      })
 }
 
 class Connection {
@@ -125,7 +135,13 @@ class Connection {
   }
 
   /** Resolves when the stream has begun. What ends it later, and what keeps it from beginning, goes to `failed`. */
-  start(settings: SourceSettingsShape, checked: Checked, startedAt: Lsn.Lsn, failed: (cause: Error) => void, noticed: (notice: { readonly code?: string; readonly routine?: string }) => void): Promise<void> {
+  start(
+    settings: SourceSettingsShape,
+    checked: Checked,
+    startedAt: Lsn.Lsn,
+    failed: (cause: Error) => void,
+    noticed: (notice: { readonly code?: string; readonly routine?: string }) => void
+  ): Promise<void> {
     const plugin = {
       options: {},
       name: checked.plugin,
@@ -145,10 +161,9 @@ class Connection {
       }
       this.service.on("start", () => resolve())
       this.service.on("error", end)
-      void this.service.subscribe(plugin, settings.slotName, Lsn.format(startedAt)).then(
-        () => end(new Error("the server ended the stream")),
-        end
-      )
+      void this.service
+        .subscribe(plugin, settings.slotName, Lsn.format(startedAt))
+        .then(() => end(new Error("the server ended the stream")), end)
     })
   }
 
@@ -175,29 +190,42 @@ class Connection {
   }
 }
 
-const start = Effect.fnUntraced(function*(settings: SourceSettingsShape, target: ConnectionTarget, checked: Checked, from: Lsn.Lsn) {
+const start = Effect.fnUntraced(function*(
+  settings: SourceSettingsShape,
+  target: ConnectionTarget,
+  checked: Checked,
+  from: Lsn.Lsn
+) {
   const startedAt = Math.max(from, checked.confirmedFlush)
   const connection = yield* Effect.acquireRelease(
     Effect.sync(() => new Connection(target)),
     (connection) => Effect.promise(() => connection.close())
   )
   const reader = yield* Effect.acquireRelease(
-    Effect.sync(() => new SlotReader({
-      sendStatus: (position, _sentMs, askReply) => connection.sendStatus(position, askReply),
-      resume: () => connection.stream.resume()
-    }, {
-      confirmed: checked.confirmedFlush,
-      readAheadBytes: settings.readAheadBytes,
-      silenceMs: settings.silenceMs,
-      statusIntervalMs: statusIntervalMs(checked.walSenderTimeoutMs, settings.silenceMs)
-    })),
+    Effect.sync(
+      () =>
+        new SlotReader(
+          {
+            sendStatus: (position, _sentMs, askReply) => connection.sendStatus(position, askReply),
+            resume: () => connection.stream.resume()
+          },
+          {
+            confirmed: checked.confirmedFlush,
+            readAheadBytes: settings.readAheadBytes,
+            silenceMs: settings.silenceMs,
+            statusIntervalMs: statusIntervalMs(checked.walSenderTimeoutMs, settings.silenceMs)
+          }
+        )
+    ),
     (reader) => Effect.sync(() => reader.close())
   )
   connection.listen(reader)
   yield* Effect.tryPromise({
     try: () =>
       connection.start(
-        settings, checked, startedAt,
+        settings,
+        checked,
+        startedAt,
         (cause) => reader.fail(streamError(target, settings.slotName, cause)),
         (notice) => {
           if (skipsPublication(notice)) reader.fail(publicationMissing(settings.slotName, target))
@@ -229,10 +257,12 @@ export const layer: Layer.Layer<ChangeSource, never, SourceSettings> = Layer.eff
     const settings = yield* SourceSettings
     const open = Effect.fn("SlotSourcePglr.open")(function*(from: Lsn.Lsn) {
       const target = yield* parseTarget(settings.url)
-      const { checked, host } = yield* Effect.scoped(Effect.gen(function*() {
-        const session = yield* openControl(target, true)
-        return { checked: yield* check(session, settings.slotName, from), host: session.host }
-      }))
+      const { checked, host } = yield* Effect.scoped(
+        Effect.gen(function*() {
+          const session = yield* openControl(target, true)
+          return { checked: yield* check(session, settings.slotName, from), host: session.host }
+        })
+      )
       return yield* start(settings, { ...target, hosts: [host] }, checked, from)
     })
     return ChangeSource.of({ identify: identify(settings), open })

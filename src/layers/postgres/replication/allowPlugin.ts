@@ -9,13 +9,20 @@ import * as Session from "./Session.ts"
 import { fromCause, ServerError } from "./sourceErrors.ts"
 
 /** Libraries of the setting: a list of names, each maybe in double quotes. */
-const names = (setting: string): ReadonlyArray<string> => setting.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"))
+const names = (setting: string): ReadonlyArray<string> =>
+  setting.split(",").map((name) => name.trim().replace(/^"(.*)"$/, "$1"))
 
 /** Only members of pg_read_all_settings may read it; for others the server says whether it loads the plugin. */
-const READ = "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'member') THEN current_setting('output_plugin_libraries', true) END AS libraries"
+const READ =
+  "SELECT CASE WHEN pg_has_role('pg_read_all_settings', 'member') THEN current_setting('output_plugin_libraries', true) END AS libraries"
 
 /** `list`: what the setting must say, quoted. */
-export const pluginNotAllowed = (target: PostgresUrl.ConnectionTarget, plugin: Plugin, list: string, cause: ServerError): SourceError =>
+export const pluginNotAllowed = (
+  target: PostgresUrl.ConnectionTarget,
+  plugin: Plugin,
+  list: string,
+  cause: ServerError
+): SourceError =>
   new SourceError({
     code: "PluginNotAllowed",
     permanent: true,
@@ -31,7 +38,9 @@ export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session,
   const [row] = yield* Session.query(session, READ).pipe(Effect.mapError(fail))
   const libraries = row?.["libraries"] ?? null
   if (libraries === null || names(libraries).includes(plugin)) return undefined
-  const list = [...names(libraries).filter((name) => name !== ""), plugin].map((name) => `'${name.replaceAll("'", "''")}'`).join(", ")
+  const list = [...names(libraries).filter((name) => name !== ""), plugin]
+    .map((name) => `'${name.replaceAll("'", "''")}'`)
+    .join(", ")
   const set = `SET output_plugin_libraries = ${list}`
   yield* Session.query(session, set).pipe(
     Effect.mapError((cause) =>

@@ -28,7 +28,10 @@ export interface ByteReader {
   received(length: number): boolean
 }
 
-export const socketOptions = ({ host, port }: HostPort): { readonly path: string } | { readonly host: string; readonly port: number } =>
+export const socketOptions = ({
+  host,
+  port
+}: HostPort): { readonly path: string } | { readonly host: string; readonly port: number } =>
   host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }
 
 const file = async (what: string, path: string | undefined): Promise<Buffer | undefined> => {
@@ -36,15 +39,24 @@ const file = async (what: string, path: string | undefined): Promise<Buffer | un
   try {
     return await readFile(path)
   } catch (cause) {
-    throw tlsFailed(`Cannot read the file of ${what}: ${JSON.stringify(path)}.`, `Mend ${what} in the URL, or make the file readable for this user.`, cause)
+    throw tlsFailed(
+      `Cannot read the file of ${what}: ${JSON.stringify(path)}.`,
+      `Mend ${what} in the URL, or make the file readable for this user.`,
+      cause
+    )
   }
 }
 
 /** Options for `tls.connect` to `host`, by libpq's rules. */
-export const tlsOptions = async (target: ConnectionTarget, host: string): Promise<Tls.ConnectionOptions> => {
+export const tlsOptions = async (
+  target: ConnectionTarget,
+  host: string
+): Promise<Tls.ConnectionOptions> => {
   const rootPath = target.sslRootCert === "system" ? undefined : target.sslRootCert
   const [ca, cert, key] = await Promise.all([
-    file("sslrootcert", rootPath), file("sslcert", target.sslCert), file("sslkey", target.sslKey)
+    file("sslrootcert", rootPath),
+    file("sslcert", target.sslCert),
+    file("sslkey", target.sslKey)
   ])
   const verified = target.sslMode.startsWith("verify") || (target.sslMode === "require" && ca !== undefined)
   const named = target.sslMode === "verify-full"
@@ -60,10 +72,16 @@ export const tlsOptions = async (target: ConnectionTarget, host: string): Promis
   }
 }
 
-const timedOut = (seconds: number) => Object.assign(new Error(`no answer within ${seconds} s`), { code: "ETIMEDOUT" })
+const timedOut = (seconds: number) =>
+  Object.assign(new Error(`no answer within ${seconds} s`), { code: "ETIMEDOUT" })
 
 /** Resolves with what `arm` hands over; the socket is destroyed on error, time-out and abort. */
-const settle = <A>(socket: Net.Socket, target: ConnectionTarget, signal: AbortSignal, arm: (done: (value: A) => void, fail: (cause: unknown) => void) => () => void) =>
+const settle = <A>(
+  socket: Net.Socket,
+  target: ConnectionTarget,
+  signal: AbortSignal,
+  arm: (done: (value: A) => void, fail: (cause: unknown) => void) => () => void
+) =>
   new Promise<A>((resolve, reject) => {
     const end = () => {
       clearTimeout(timer)
@@ -80,7 +98,10 @@ const settle = <A>(socket: Net.Socket, target: ConnectionTarget, signal: AbortSi
     }
     const onAbort = () => fail(new Error("interrupted"))
     const onClose = () => fail(new Error("the server closed the connection"))
-    const timer = setTimeout(() => fail(timedOut(target.connectTimeoutSeconds)), target.connectTimeoutSeconds * 1000)
+    const timer = setTimeout(
+      () => fail(timedOut(target.connectTimeoutSeconds)),
+      target.connectTimeoutSeconds * 1000
+    )
     const disarm = arm((value) => {
       end()
       resolve(value)
@@ -93,14 +114,28 @@ const settle = <A>(socket: Net.Socket, target: ConnectionTarget, signal: AbortSi
 
 const ignore = () => {}
 
-const plain = (target: ConnectionTarget, host: HostPort, reader: ByteReader | undefined, signal: AbortSignal): Promise<Net.Socket> => {
-  const onread = reader === undefined ? {} : {
-    onread: {
-      buffer: () => reader.next(),
-      callback: (length: number) => reader.received(length)
-    }
-  }
-  const socket = Net.connect({ ...socketOptions(host), noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000, ...onread } as Net.NetConnectOpts)
+const plain = (
+  target: ConnectionTarget,
+  host: HostPort,
+  reader: ByteReader | undefined,
+  signal: AbortSignal
+): Promise<Net.Socket> => {
+  const onread =
+    reader === undefined
+      ? {}
+      : {
+          onread: {
+            buffer: () => reader.next(),
+            callback: (length: number) => reader.received(length)
+          }
+        }
+  const socket = Net.connect({
+    ...socketOptions(host),
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: 10_000,
+    ...onread
+  } as Net.NetConnectOpts)
   return settle(socket, target, signal, (done) => {
     const connected = () => done(socket)
     socket.once("connect", connected)
@@ -115,15 +150,25 @@ const askForTls = (socket: Net.Socket, target: ConnectionTarget, signal: AbortSi
       socket.pause()
       if (bytes.length === 1 && bytes[0] === 0x53) return done(true)
       if (bytes.length === 1 && bytes[0] === 0x4e) return done(false)
-      return fail(new ServerError({ message: "it answered neither yes nor no to the question for TLS", code: "08P01" }))
+      return fail(
+        new ServerError({
+          message: "it answered neither yes nor no to the question for TLS",
+          code: "08P01"
+        })
+      )
     }
     socket.once("data", answered)
     socket.write(PgProtocol.encodeSslRequest())
     return () => socket.off("data", answered)
   })
 
-const upgrade = async (raw: Net.Socket, target: ConnectionTarget, host: string, signal: AbortSignal): Promise<Net.Socket> => {
-  const secure = Tls.connect({ ...await tlsOptions(target, host), socket: raw })
+const upgrade = async (
+  raw: Net.Socket,
+  target: ConnectionTarget,
+  host: string,
+  signal: AbortSignal
+): Promise<Net.Socket> => {
+  const secure = Tls.connect({ ...(await tlsOptions(target, host)), socket: raw })
   return settle(secure, target, signal, (done) => {
     const ready = () => done(secure)
     secure.once("secureConnect", ready)
@@ -131,7 +176,12 @@ const upgrade = async (raw: Net.Socket, target: ConnectionTarget, host: string, 
   })
 }
 
-const openHost = async (target: ConnectionTarget, host: HostPort, reader: ByteReader | undefined, signal: AbortSignal): Promise<OpenedSocket> => {
+const openHost = async (
+  target: ConnectionTarget,
+  host: HostPort,
+  reader: ByteReader | undefined,
+  signal: AbortSignal
+): Promise<OpenedSocket> => {
   const open = async () => ({ socket: await plain(target, host, reader, signal), host, encrypted: false })
   if (target.sslMode === "disable" || host.host.startsWith("/")) return open()
   const optional = target.sslMode === "prefer" || target.sslMode === "allow"
@@ -154,7 +204,11 @@ const openHost = async (target: ConnectionTarget, host: HostPort, reader: ByteRe
 }
 
 /** Tries the hosts in order. Rejects with a `SourceError`, the first host's if all fail. */
-export const openSocket = async (target: ConnectionTarget, reader: ByteReader | undefined, signal: AbortSignal): Promise<OpenedSocket> => {
+export const openSocket = async (
+  target: ConnectionTarget,
+  reader: ByteReader | undefined,
+  signal: AbortSignal
+): Promise<OpenedSocket> => {
   let first: unknown
   for (const host of target.hosts) {
     try {
