@@ -2,9 +2,14 @@
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
+import * as Lsn from "../../src/domain/Lsn.ts"
+import { SourceSql, StoreSql } from "../../src/layers/postgres/Sql.ts"
+import * as StreamBehindPg from "../../src/layers/postgres/StreamBehindPg.ts"
 import * as StoreProbePg from "../../src/layers/postgres/store/StoreProbePg.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/store/SubscriptionStorePg.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
+import { Listener } from "../../src/services/Listener.ts"
 import { StoreProbe } from "../../src/services/StoreProbe.ts"
 import { settingsLayer, startApi } from "../support/api.ts"
 import { testDatabase } from "../support/database.ts"
@@ -63,3 +68,21 @@ it.live("a store that is down is 503 and not ready; it is used again when it is 
       yield* eventually("the store is reached", Effect.isSuccess(probe.reach))
     }).pipe(Effect.scoped, Effect.provide(on(server.url())))
   }).pipe(Effect.scoped))
+
+it.live("says how much WAL the stream has not read yet, once it reads", () =>
+  Effect.gen(function*() {
+    let receivedLsn = Lsn.zero
+    const listener = Layer.mock(Listener, {
+      state: Effect.sync(() => ({ connected: true, sinceMs: 0, lastError: undefined, receivedLsn, acknowledgedLsn: Lsn.zero }))
+    })
+    const source = Layer.effect(SourceSql, StoreSql).pipe(Layer.provide(migratedStore(database.url)))
+    const context = yield* Layer.build(StreamBehindPg.layer.pipe(Layer.provide([listener, source])))
+    const { post } = yield* startApi.pipe(Effect.provideContext(context))
+    const behind = Effect.map(post("/webhooks/subscribe", { url: "http://behind/" }), ({ json }) => json["behind_bytes"])
+    assert.isUndefined(yield* behind)
+    receivedLsn = Result.getOrThrow(Lsn.parse(database.psql("SELECT pg_current_wal_lsn()").trim()))
+    database.psql("SELECT pg_logical_emit_message(true, 'x', repeat('x', 100000))")
+    assert.isAtLeast(Number(yield* behind), 100_000)
+    receivedLsn = Number.MAX_SAFE_INTEGER
+    assert.strictEqual(yield* behind, 0)
+  }).pipe(Effect.scoped, Effect.provide(on(database.url))))

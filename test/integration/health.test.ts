@@ -118,4 +118,8 @@ it.effect("ready needs a connected source, progress, and a store", () =>
     // Idle for as long as one likes.
     yield* TestClock.adjust(10 * HealthChecksLive.STUCK_MS)
     assert.deepStrictEqual(yield* found, well)
+    // Also found by the first who asks.
+    state = stateOf({ acknowledgedLsn: 1_300, receivedLsn: 1_400 })
+    yield* TestClock.adjust(HealthChecksLive.STUCK_MS + 2 * HealthChecksLive.LOOK_MS)
+    assert.isString((yield* found)["progress"])
   }).pipe(Effect.scoped))

@@ -107,6 +107,19 @@ scenario("sockets end with the scope", patient, Effect.gen(function*() {
   yield* eventually("the socket is closed", Effect.sync(() => server.state.open() === 0))
 }))
 
+scenario("a socket that is still connecting ends with the scope, too", patient, Effect.gen(function*() {
+  const server = yield* serveBytes(() => undefined)
+  const url = server.url.replace("http:", "https:")
+  const connection = yield* Effect.scoped(Effect.gen(function*() {
+    const open = yield* (yield* WebhookTransport).open(endpointAt(url))
+    open.send(requestOf("cut"), () => undefined)
+    yield* eventually("the handshake began", Effect.sync(() => server.open() === 1))
+    return open
+  }))
+  yield* eventually("the socket is closed", Effect.sync(() => server.open() === 0), 5_000)
+  assert.deepStrictEqual(yield* attempt(connection, requestOf("late")), { _tag: "NoAnswer", reason: "stopped" })
+}))
+
 scenario("a redirect is not followed", patient, Effect.gen(function*() {
   const server = yield* serve((_request, response) => void response.writeHead(307, { location: "/elsewhere" }).end())
   assert.deepStrictEqual(yield* sendTo(server.url), { _tag: "Refused", status: 307, retryAfterMs: undefined, bodyStart: undefined })
