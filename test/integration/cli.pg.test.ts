@@ -1,5 +1,6 @@
 /** The commands as a person calls them, on a real Postgres: texts, streams, exit codes. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
@@ -103,6 +104,33 @@ describe("init, status, run, destroy", () => {
     for (const line of stderr.split("\n").filter((text) => text.startsWith("{"))) JSON.parse(line)
     assert.notInclude(stderr, "postgres:postgres")
   })
+
+  it("a second signal ends run at once, while the first one still waits for a request in flight", async () => {
+    let requests = 0
+    const silent = createServer(() => { requests++ })
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve))
+    const address = silent.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    database.psql(`INSERT INTO pgstream.webhook_subscriptions (url, schema_name, table_name) VALUES ('http://127.0.0.1:${port}/', 'public', 'held')`)
+    const running = launch(["run", "-c", envFile], {
+      PGSTREAM_WEBHOOK_NOTIFIER_GRACE_PERIOD: "1h", PGSTREAM_WEBHOOK_NOTIFIER_CLIENT_TIMEOUT: "1h"
+    })
+    await eventually("the slot is read", slotActive)
+    database.psql("CREATE TABLE held (id int PRIMARY KEY); INSERT INTO held VALUES (1)")
+    await eventually("a request is in flight", () => requests > 0)
+    running.child.kill("SIGTERM")
+    // Two signals at one moment are one to the process: the second is sent until it has come.
+    await eventually("the process has ended", () => {
+      running.child.kill("SIGTERM")
+      return running.child.exitCode !== null
+    })
+    const { code } = await running.ended
+    silent.closeAllConnections()
+    silent.close()
+    assert.strictEqual(code, 143)
+    database.psql("DELETE FROM pgstream.webhook_subscriptions")
+    await eventually("the slot is free", () => !slotActive())
+  }, 60_000)
 
   it("destroy says so; again it exits 1 because the slot was not there; then nothing of ours is left", async () => {
     const first = await pgstream(["destroy", ...flags])
