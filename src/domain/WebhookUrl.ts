@@ -1,6 +1,6 @@
 /**
- * Where a webhook's request goes: its URL taken apart once. Userinfo becomes an `Authorization: Basic` header (as
- * the system that we replace sends it) and is shown nowhere.
+ * Where a webhook's request goes: its URL taken apart once. Userinfo becomes an `Authorization:
+ * Basic` header (as the system that we replace sends it) and is shown nowhere.
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
@@ -60,7 +60,10 @@ export const describe = (text: string): string => {
   return url === null || !/^https?:$/.test(url.protocol) ? "(no URL)" : `${url.origin}${url.pathname}`
 }
 
-/** As given, but for its userinfo, which becomes `***`. What is no http URL is not shown if it may have some. */
+/**
+ * As given, but for its userinfo, which becomes `***`. What is no http URL is not shown if it may
+ * have some.
+ */
 export const withoutUserinfo = (text: string): string => {
   const url = URL.parse(text)
   if (url === null || !/^https?:$/.test(url.protocol)) return text.includes("@") ? "(no URL)" : text

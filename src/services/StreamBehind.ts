@@ -1,6 +1,6 @@
 /**
- * How far the stream is behind: what the server has written and was not yet handed to the Notifier. Optional: who
- * does not provide it leaves `behind_bytes` out of the API's answers.
+ * How far the stream is behind: what the server has written and was not yet handed to the Notifier.
+ * Optional: who does not provide it leaves `behind_bytes` out of the API's answers.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"

@@ -1,8 +1,10 @@
 /**
- * The HTTP API of subscriptions: what is asked and answered, for the server, a client, and `/openapi.json`.
+ * The HTTP API of subscriptions: what is asked and answered, for the server, a client, and
+ * `/openapi.json`.
  *
- * Errors are problem documents (RFC 9457) with a stable `code`; no error shows a value of the request. `[]`, null and
- * an absent `event_types` all mean every kind of row change; `""`, null and an absent `schema` or `table` mean each.
+ * Errors are problem documents (RFC 9457) with a stable `code`; no error shows a value of the
+ * request. `[]`, null and an absent `event_types` all mean every kind of row change; `""`, null and
+ * an absent `schema` or `table` mean each.
  */
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
@@ -24,18 +26,24 @@ export const MAX_BODY_BYTES = 64 * 1024
 export const EVENT_TYPES = ["I", "U", "D", "T", "M"] as const
 
 /** Postgres text holds no NUL. */
-const withoutNul = Schema.makeFilter((text: string) => !text.includes("\0") || "holds a NUL character, which Postgres cannot store")
+const withoutNul = Schema.makeFilter((text: string) =>
+  !text.includes("\0") || "holds a NUL character, which Postgres cannot store"
+)
 
 const fits = (bytes: number) =>
   Schema.makeFilter((text: string) =>
     Buffer.byteLength(text) <= bytes || `is longer than ${bytes} bytes, the most that a name in Postgres has`)
 
+const EXPECTED_URL = "Expected an absolute http or https URL, such as http://localhost:9910/webhook"
+
 const usableUrl = Schema.makeFilter((text: string) => {
   if (Buffer.byteLength(text) > MAX_URL_BYTES) return `is longer than ${MAX_URL_BYTES} bytes`
   // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u0020\u007f]/.test(text)) return "holds a space or a control character; write it percent-encoded"
+  if (/[\u0000-\u0020\u007f]/.test(text)) {
+    return "holds a space or a control character; write it percent-encoded"
+  }
   const target = WebhookUrl.parse(text)
-  return Result.isSuccess(target) || `is no URL of a webhook: ${target.failure.problem}. Expected an absolute http or https URL, such as http://localhost:9910/webhook`
+  return Result.isSuccess(target) || `is no URL of a webhook: ${target.failure.problem}. ${EXPECTED_URL}`
 })
 
 /** May be left out, or null as some clients write what they leave out. */
@@ -43,11 +51,12 @@ const absent = <S extends Schema.Constraint>(schema: S, message: string) =>
   Schema.optionalKey(Schema.NullOr(schema).annotate({ message }))
 
 const url = Schema.String.annotate({ message: "must be a string: an absolute http or https URL" })
-const missingUrl = { messageMissingKey: "is missing. Expected an absolute http or https URL, such as http://localhost:9910/webhook" }
+const missingUrl = { messageMissingKey: `is missing. ${EXPECTED_URL}` }
 
 const mustBeName = (what: string) => `must be a string: the name of a ${what}, or "" for every one`
 
-const nameOf = (what: string) => absent(Schema.String.check(withoutNul, fits(MAX_NAME_BYTES)), mustBeName(what))
+const nameOf = (what: string) =>
+  absent(Schema.String.check(withoutNul, fits(MAX_NAME_BYTES)), mustBeName(what))
 
 /** Rows that others wrote with SQL may have any name; they can be removed, too. */
 const anyNameOf = (what: string) => absent(Schema.String.check(withoutNul), mustBeName(what))
@@ -56,15 +65,21 @@ const anyNameOf = (what: string) => absent(Schema.String.check(withoutNul), must
 export const MUST_BE_OBJECT = "must be a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
 
 const kind = Schema.Literals(EVENT_TYPES).annotate({
-  message: "must be one of I (insert), U (update), D (delete), T (truncate), M (logical message), in upper case"
+  message: "must be one of I (insert), U (update), D (delete), T (truncate), M (logical message), "
+    + "in upper case"
 })
 
 export const SubscribeRequest = Schema.Struct({
-  url: url.check(usableUrl).annotateKey({ ...missingUrl, description: "Where events are sent. Userinfo is sent as Basic authorization." }),
+  url: url.check(usableUrl).annotateKey({
+    ...missingUrl,
+    description: "Where events are sent. Userinfo is sent as Basic authorization."
+  }),
   schema: nameOf("schema").annotateKey({ description: "Exact, case-sensitive. Empty: every schema." }),
   table: nameOf("table").annotateKey({ description: "Exact, case-sensitive. Empty: every table." }),
   event_types: absent(Schema.Array(kind), "must be a list, such as [\"I\", \"U\"]")
-    .annotateKey({ description: "I insert, U update, D delete, T truncate, M logical message. Empty or absent: all but M." })
+    .annotateKey({
+      description: "I insert, U update, D delete, T truncate, M logical message. Empty or absent: all but M."
+    })
 }).annotate({
   identifier: "SubscribeRequest",
   message: MUST_BE_OBJECT,
@@ -78,12 +93,15 @@ export const UnsubscribeRequest = Schema.Struct({
 }).annotate({
   identifier: "UnsubscribeRequest",
   message: MUST_BE_OBJECT,
-  messageUnexpectedKey: "is not known. Known are url, schema and table; to change the event types, subscribe again"
+  messageUnexpectedKey: "is not known. Known are url, schema and table; "
+    + "to change the event types, subscribe again"
 })
 
 const subscriptionFields = {
   id: Schema.String,
-  endpoint_id: Schema.String.annotateKey({ description: "The header `webhook-endpoint`. Rows with one URL share an endpoint." }),
+  endpoint_id: Schema.String.annotateKey({
+    description: "The header `webhook-endpoint`. Rows with one URL share an endpoint."
+  }),
   url: Schema.String.annotateKey({ description: "Userinfo is shown as ***." }),
   schema: Schema.String,
   table: Schema.String,
@@ -95,19 +113,28 @@ export const SubscriptionView = Schema.Struct(subscriptionFields).annotate({ ide
 
 export const Subscribed = Schema.Struct({
   ...subscriptionFields,
-  behind_bytes: Schema.optionalKey(Schema.Number).annotateKey({ description: "Bytes of WAL that the stream is behind: changes committed from now on arrive after those." }),
-  paused: Schema.optionalKey(Schema.Boolean).annotateKey({ description: "The endpoint is paused: events are kept, not sent." }),
+  behind_bytes: Schema.optionalKey(Schema.Number).annotateKey({
+    description: "Bytes of WAL that the stream is behind: changes committed from now on arrive after those."
+  }),
+  paused: Schema.optionalKey(Schema.Boolean).annotateKey({
+    description: "The endpoint is paused: events are kept, not sent."
+  }),
   paused_reason: Schema.optionalKey(Schema.String)
 }).annotate({ identifier: "Subscribed", httpApiStatus: 201 })
 
-export const Unsubscribed = Schema.Struct({ unsubscribed: Schema.Literal(true) }).annotate({ identifier: "Unsubscribed" })
+export const Unsubscribed = Schema.Struct({
+  unsubscribed: Schema.Literal(true)
+}).annotate({ identifier: "Unsubscribed" })
 
-export const SubscriptionList = Schema.Struct({ subscriptions: Schema.Array(SubscriptionView) }).annotate({ identifier: "SubscriptionList" })
+export const SubscriptionList = Schema.Struct({
+  subscriptions: Schema.Array(SubscriptionView)
+}).annotate({ identifier: "SubscriptionList" })
 
 /** Says which field is wrong and how it is mended, where HttpApi alone answers with an empty 400. */
-export class NamedFields extends HttpApiMiddleware.Service<NamedFields>()("pgstream/services/SubscriptionApi/NamedFields", {
-  error: Problems.InvalidRequest
-}) {}
+export class NamedFields extends HttpApiMiddleware.Service<NamedFields>()(
+  "pgstream/services/SubscriptionApi/NamedFields",
+  { error: Problems.InvalidRequest }
+) {}
 
 const refused = [Problems.Unauthorized, Problems.NotAllowed] as const
 const refusedBody = [...refused, Problems.NotJson, Problems.TooLarge] as const
@@ -120,7 +147,8 @@ export const Webhooks = HttpApiGroup.make("webhooks")
       error: [...refusedBody, Problems.StoreUnavailable, Problems.StoreRefused]
     }).annotateMerge(OpenApi.annotations({
       summary: "Subscribe a webhook",
-      description: "Every change that is committed after the answer is delivered. Again with the same url, schema and table: the event types are replaced."
+      description: "Every change that is committed after the answer is delivered. Again with the same url, "
+        + "schema and table: the event types are replaced."
     })),
     HttpApiEndpoint.post("unsubscribe", "/webhooks/unsubscribe", {
       payload: UnsubscribeRequest,

@@ -26,14 +26,21 @@ const view = (row: Subscription) => ({
   created_at: new Date(row.createdAtUs / 1_000).toISOString()
 })
 
+const STORE_AWAY = "The store of the subscriptions does not answer now. Nothing was changed that is not in the "
+  + "list; try again."
+const STORE_REFUSED = "The store of the subscriptions answered with an error; the service's log has it. What is "
+  + "wrong with it:   pgstream status"
+const NOT_SUBSCRIBED = "No subscription has this url, schema and table; all three are compared exactly, and an "
+  + "empty schema or table is a value of its own. What there is:   GET /webhooks/subscriptions"
+
 const storeProblem = (
   error: SubscriptionStoreError
 ): Effect.Effect<never, Problems.StoreUnavailable | Problems.StoreRefused> =>
   error.unavailable
-    ? Effect.fail(new Problems.StoreUnavailable({ detail: "The store of the subscriptions does not answer now. Nothing was changed that is not in the list; try again." }))
+    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
     : Effect.andThen(
       Effect.logError("The store refused what the API asked of it.", error),
-      Effect.fail(new Problems.StoreRefused({ detail: "The store of the subscriptions answered with an error; the service's log has it. What is wrong with it:   pgstream status" }))
+      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
     )
 
 const answersSoon = <A, E>(effect: Effect.Effect<A | undefined, E>): Effect.Effect<A | undefined> =>
@@ -62,10 +69,15 @@ const handlers = HttpApiBuilder.group(
     return group.handleAll({
       subscribe: Effect.fn("SubscriptionApi.subscribe")(function*({ payload }) {
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
-        const row = yield* store.subscribe(key, [...new Set(payload.event_types ?? [])]).pipe(Effect.catch(storeProblem))
-        const [behind, state] = yield* Effect.all([answersSoon(bytes), endpointState(row.endpointId)], { concurrency: "unbounded" })
+        const types = [...new Set(payload.event_types ?? [])]
+        const row = yield* store.subscribe(key, types).pipe(Effect.catch(storeProblem))
+        const [behind, state] = yield* Effect.all(
+          [answersSoon(bytes), endpointState(row.endpointId)],
+          { concurrency: "unbounded" }
+        )
+        const { endpointId, id: subscriptionId } = row
         yield* Effect.logInfo("A webhook was subscribed.").pipe(
-          Effect.annotateLogs({ subscriptionId: row.id, endpointId: row.endpointId, url: WebhookUrl.describe(row.url) })
+          Effect.annotateLogs({ subscriptionId, endpointId, url: WebhookUrl.describe(row.url) })
         )
         return { ...view(row), ...state, ...(behind === undefined ? {} : { behind_bytes: behind }) }
       }),
@@ -73,10 +85,12 @@ const handlers = HttpApiBuilder.group(
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
         const removed = yield* store.unsubscribe(key).pipe(Effect.catch(storeProblem))
         if (!removed) {
-          return yield* new Problems.NotSubscribed({ detail: "No subscription has this url, schema and table; all three are compared exactly, and an empty schema or table is a value of its own. What there is:   GET /webhooks/subscriptions" })
+          return yield* new Problems.NotSubscribed({ detail: NOT_SUBSCRIBED })
         }
         yield* withdraw(key)
-        yield* Effect.logInfo("A webhook was unsubscribed.").pipe(Effect.annotateLogs({ url: WebhookUrl.describe(key.url) }))
+        yield* Effect.logInfo("A webhook was unsubscribed.").pipe(
+          Effect.annotateLogs({ url: WebhookUrl.describe(key.url) })
+        )
         return { unsubscribed: true as const }
       }),
       list: Effect.fn("SubscriptionApi.list")(function*() {
@@ -89,9 +103,16 @@ const handlers = HttpApiBuilder.group(
 
 const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> = []): string =>
-  path.map((segment) => (typeof segment === "object" ? segment.key : segment))
-    .reduce<string>((name, key) => (typeof key === "number" ? `${name}[${key}]` : name === "" ? String(key) : `${name}.${String(key)}`), "")
+/** `event_types[0]` */
+const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> = []): string => {
+  let name = ""
+  for (const segment of path) {
+    const key = typeof segment === "object" ? segment.key : segment
+    if (typeof key === "number") name += `[${key}]`
+    else name += name === "" ? String(key) : `.${String(key)}`
+  }
+  return name
+}
 
 /** Fields of one request that are named at most. */
 const MAX_NAMED = 10

@@ -1,9 +1,10 @@
 /**
  * The subscription API: `/webhooks/…`, `/docs` and `/openapi.json`, on an address of its own.
  *
- * A request is checked (ApiGuard), its body read to a bound, and then handed to the HttpApi as a whole; so a slow or
- * endless body holds a socket and 64 KiB, never a fiber. A mutation that began is not interrupted by a client that
- * leaves. At the end requests under way may take up to `STOP_MS`.
+ * A request is checked (ApiGuard), its body read to a bound, and then handed to the HttpApi as a
+ * whole; so a slow or endless body holds a socket and 64 KiB, never a fiber. A mutation that began
+ * is not interrupted by a client that leaves. At the end requests under way may take up to
+ * `STOP_MS`.
  */
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
@@ -38,8 +39,8 @@ type WebHandler = (request: Request) => Promise<Response>
 const PROBLEM = "application/problem+json"
 
 const encodeRefusal = Schema.encodeSync(Schema.Union([
-  Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.NoSuchPath, Problems.NoSuchMethod,
-  Problems.TooLarge, Problems.NotJson, Problems.InternalError
+  Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.NoSuchPath,
+  Problems.NoSuchMethod, Problems.TooLarge, Problems.NotJson, Problems.InternalError
 ]))
 
 type Refused = Parameters<typeof encodeRefusal>[0]
@@ -54,7 +55,10 @@ const headersFor = (problem: Refused, path: string): Record<string, string> => {
 const refuse = (response: ServerResponse, problem: Refused, path: string): void => {
   const body = Buffer.from(JSON.stringify(encodeRefusal(problem)))
   response.writeHead(problem.status, {
-    "content-type": PROBLEM, "content-length": body.length, "cache-control": "no-store", ...headersFor(problem, path)
+    "content-type": PROBLEM,
+    "content-length": body.length,
+    "cache-control": "no-store",
+    ...headersFor(problem, path)
   })
   response.end(body)
 }
@@ -115,7 +119,8 @@ const listener = (settings: ApiSettingsShape, handler: WebHandler, underWay: Set
       if (!isJson(body)) return refuse(response, notJson(body), path)
       Object.assign(init, { body, headers: { "content-type": "application/json" } })
     }
-    const work = handler(new Request(`http://localhost${path}`, init)).then((answered) => respond(response, answered))
+    const work = handler(new Request(`http://localhost${path}`, init))
+      .then((answered) => respond(response, answered))
     underWay.add(work)
     try {
       await work
@@ -133,7 +138,9 @@ const listener = (settings: ApiSettingsShape, handler: WebHandler, underWay: Set
 }
 
 const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(SubscriptionApi, { openapiPath: "/openapi.json" }).pipe(Layer.provide(ApiHandlers.layer)),
+  HttpApiBuilder.layer(SubscriptionApi, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide(ApiHandlers.layer)
+  ),
   HttpApiScalar.layer(SubscriptionApi, { path: "/docs" })
 ).pipe(Layer.provide(HttpServer.layerServices))
 
@@ -143,11 +150,14 @@ const webHandler = Effect.gen(function*() {
     Effect.catchCause((cause) =>
       Effect.andThen(
         Effect.logError("The API failed to answer.", cause),
-        HttpServerRespondable.toResponse(new Problems.InternalError({ detail: "A fault of the service itself; its log has it." }))
+        HttpServerRespondable.toResponse(
+          new Problems.InternalError({ detail: "A fault of the service itself; its log has it." })
+        )
       )
     )
   )
-  return HttpEffect.toWebHandlerWith<never, HttpServerRequest | Scope.Scope>(yield* Effect.context<never>())(safe)
+  const context = yield* Effect.context<never>()
+  return HttpEffect.toWebHandlerWith<never, HttpServerRequest | Scope.Scope>(context)(safe)
 })
 
 /** Gives the port; for who chose port 0. */
@@ -162,7 +172,10 @@ export const serve = Effect.gen(function*() {
   }, listener(settings, handler, underWay))
   server.maxConnections = MAX_CONNECTIONS
   const port = yield* listening(server, {
-    what: "subscription API", host: settings.host, port: settings.port, setting: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS"
+    what: "subscription API",
+    host: settings.host,
+    port: settings.port,
+    setting: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS"
   })
   yield* Effect.addFinalizer(() =>
     Effect.promise(() => Promise.allSettled(underWay)).pipe(
@@ -172,4 +185,5 @@ export const serve = Effect.gen(function*() {
   return port
 })
 
-export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints> = Layer.effectDiscard(serve)
+export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints> =
+  Layer.effectDiscard(serve)

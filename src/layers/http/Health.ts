@@ -1,6 +1,6 @@
 /**
- * `GET /health`: the process is alive. `GET /ready`: each check is well (200), or what is not (503). On an address
- * of its own, so that it can be open to an orchestrator while the API is not.
+ * `GET /health`: the process is alive. `GET /ready`: each check is well (200), or what is not
+ * (503). On an address of its own, so that it can be open to an orchestrator while the API is not.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -50,6 +50,8 @@ export const layer = Layer.effectDiscard(
         () => reply(response, 503, { ready: false, problems: { pgstream: "stopping" } })
       )
     })
-    yield* listening(server, { what: "health checks", host: healthHost, port: healthPort, setting: "PGSTREAM_HEALTH_CHECK_ADDRESS" })
+    yield* listening(server, {
+      what: "health checks", host: healthHost, port: healthPort, setting: "PGSTREAM_HEALTH_CHECK_ADDRESS"
+    })
   })
 )

@@ -1,8 +1,9 @@
 /**
- * What makes the service ready: the source connection reads, what it read gets settled, and the store answers.
+ * What makes the service ready: the source connection reads, what it read gets settled, and the
+ * store answers.
  *
- * Settled means delivered or parked, so slow endpoints do not make it red: what was handed on waits for them at most
- * the live time. It is red when the store takes nothing, or a stage hangs.
+ * Settled means delivered or parked, so slow endpoints do not make it red: what was handed on waits
+ * for them at most the live time. It is red when the store takes nothing, or a stage hangs.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -49,7 +50,10 @@ export const layer: Layer.Layer<HealthChecks, never, Listener | StoreProbe> = La
       { name: "progress", problem: Effect.andThen(looking, Effect.map(now, problem)) },
       {
         name: "store",
-        problem: store.reach.pipe(Effect.as(undefined), Effect.catch(() => Effect.succeed("the store does not answer")))
+        problem: store.reach.pipe(
+          Effect.as(undefined),
+          Effect.catch(() => Effect.succeed("the store does not answer"))
+        )
       }
     ]
     return HealthChecks.of({ checks })

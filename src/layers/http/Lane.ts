@@ -1,10 +1,10 @@
 /**
- * One keep-alive connection to an endpoint: an undici `Client` of its own, with one request at a time. A Client per
- * connection and a free list cost less than a `Pool`, which hands a freed connection on only a turn later
- * (docs/adr/0006).
+ * One keep-alive connection to an endpoint: an undici `Client` of its own, with one request at a
+ * time. A Client per connection and a free list cost less than a `Pool`, which hands a freed
+ * connection on only a turn later (docs/adr/0006).
  *
- * A connection that is given up (timeout, too long an answer, the end) is cut off from its lane before it is
- * destroyed, so that what still comes from it can reach no later request.
+ * A connection that is given up (timeout, too long an answer, the end) is cut off from its lane
+ * before it is destroyed, so that what still comes from it can reach no later request.
  */
 import type { Socket } from "node:net"
 import { Client, type Dispatcher } from "undici"
@@ -173,7 +173,8 @@ export class Lane {
     this.keptBytes = 0
     this.readBytes = 0
     this.starting = true
-    this.wire.client.dispatch({ method: "POST", path: request.path, headers: request.headers, body: request.body }, this.wire)
+    const { body, headers, path } = request
+    this.wire.client.dispatch({ method: "POST", path, headers, body }, this.wire)
     this.starting = false
   }
 

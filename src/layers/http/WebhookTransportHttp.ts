@@ -1,10 +1,12 @@
 /**
- * Webhooks over HTTP/1.1 with keep-alive: one lane (connection) per request in flight, taken from a free list.
+ * Webhooks over HTTP/1.1 with keep-alive: one lane (connection) per request in flight, taken from a
+ * free list.
  *
  * - `webhook-timestamp` is made per attempt, in seconds.
- * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it elsewhere.
- * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does: one timer per
- *   endpoint looks at all lanes, so the real limit is up to a tenth above.
+ * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it
+ *   elsewhere.
+ * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does:
+ *   one timer per endpoint looks at all lanes, so the real limit is up to a tenth above.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -12,7 +14,9 @@ import * as Result from "effect/Result"
 import type { AttemptResult } from "../../domain/Delivery.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
-import { type EndpointConnection, type OutgoingRequest, WebhookTransport } from "../../services/WebhookTransport.ts"
+import {
+  type EndpointConnection, type OutgoingRequest, WebhookTransport
+} from "../../services/WebhookTransport.ts"
 import { version } from "../../version.ts"
 import { type Connect, connectorFor } from "./connecting.ts"
 import { Lane } from "./Lane.ts"
@@ -129,7 +133,9 @@ export const layer = Layer.effect(
           const target = WebhookUrl.parse(endpoint.url)
           if (Result.isFailure(target)) return unusable
           return yield* Effect.acquireRelease(
-            Effect.sync(() => new Connection(target.success, settings.attemptTimeoutMs, endpoint.concurrency)),
+            Effect.sync(() =>
+              new Connection(target.success, settings.attemptTimeoutMs, endpoint.concurrency)
+            ),
             (connection) => Effect.sync(() => connection.close())
           )
         })

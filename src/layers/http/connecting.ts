@@ -23,7 +23,10 @@ export const connectorFor = (origin: string, timeoutMs: number): Connect => {
   return connector as unknown as Connect
 }
 
-/** Codes of a connection that the server closed while it was idle: the request was hardly seen, and is sent again. */
+/**
+ * Codes of a connection that the server closed while it was idle: the request was hardly seen, and
+ * is sent again.
+ */
 export const STALE_CODES: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "UND_ERR_INFO"])
 
 const known: ReadonlyMap<string, string> = new Map([

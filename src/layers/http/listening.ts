@@ -1,4 +1,7 @@
-/** A server that listens as long as the scope lives; a port that cannot be had is an error that names the mend. */
+/**
+ * A server that listens as long as the scope lives; a port that cannot be had is an error that
+ * names the mend.
+ */
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -41,7 +44,8 @@ export const listening = (server: Server, where: Where): Effect.Effect<number, L
         const reason = "code" in error ? String(error.code) : error.name
         resume(Effect.fail(new ListenError({ ...where, address: `${where.host}:${where.port}`, reason })))
       })
-      server.listen(where.port, where.host, () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+      server.listen(where.port, where.host, () =>
+        resume(Effect.succeed((server.address() as AddressInfo).port)))
     }),
     () =>
       Effect.callback<void>((resume) => {
