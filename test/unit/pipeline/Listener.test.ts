@@ -11,6 +11,7 @@ import type { Lsn } from "../../../src/domain/Lsn.ts"
 import * as ChangeSourceMemory from "../../../src/layers/memory/ChangeSourceMemory.ts"
 import * as HeartbeatNone from "../../../src/layers/pipeline/HeartbeatNone.ts"
 import * as ListenerLive from "../../../src/layers/pipeline/Listener.ts"
+import { backoffMs } from "../../../src/layers/pipeline/ListenerAttempts.ts"
 import { SourceError } from "../../../src/services/ChangeSource.ts"
 import { Heartbeat } from "../../../src/services/Heartbeat.ts"
 import { Listener } from "../../../src/services/Listener.ts"
@@ -162,8 +163,8 @@ describe("Listener", () => {
   it.effect("keeps the delay between half the schedule and the whole, up to the limit", () =>
     Effect.sync(() => {
       const limits = { backoffInitialMs: 500, backoffMaxMs: 30_000 }
-      assert.deepStrictEqual([0, 1, 2, 6, 1_000].map((n) => ListenerLive.backoffMs(n, 0, limits)), [500, 1_000, 2_000, 30_000, 30_000])
-      assert.strictEqual(ListenerLive.backoffMs(1, 1, limits), 500)
+      assert.deepStrictEqual([0, 1, 2, 6, 1_000].map((n) => backoffMs(n, 0, limits)), [500, 1_000, 2_000, 30_000, 30_000])
+      assert.strictEqual(backoffMs(1, 1, limits), 500)
     }))
 
   it.effect("beats at most every 30 s, only when the slot is behind and nothing is in flight", () =>
