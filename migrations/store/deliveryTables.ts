@@ -12,6 +12,7 @@ export const deliveryTables: ReadonlyArray<string> = [
      addresses  jsonb       NOT NULL DEFAULT '[]',
      database   text,
      recent     jsonb       NOT NULL DEFAULT '[]',
+     epoch_seed text        NOT NULL DEFAULT replace(gen_random_uuid()::text, '-', ''),
      updated_at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 50)`,
   `COMMENT ON TABLE pgstream.checkpoint IS
      'Everything at or below position is delivered or parked, for every endpoint.
@@ -22,6 +23,8 @@ export const deliveryTables: ReadonlyArray<string> = [
      'host:port pairs of the source URL: a copied disk is found by them.'`,
   `COMMENT ON COLUMN pgstream.checkpoint.recent IS
      'Newest rows of pgstream.ddl by table, against which a look at the catalog is judged.'`,
+  `COMMENT ON COLUMN pgstream.checkpoint.epoch_seed IS
+     'What webhook-epoch is made from for an endpoint that has no count stored yet.'`,
   `CREATE TABLE pgstream.checkpoint_definitions (
      stream        text   NOT NULL,
      id            uuid   NOT NULL,
@@ -44,6 +47,11 @@ export const deliveryTables: ReadonlyArray<string> = [
      schema_name text  NOT NULL,
      entry       jsonb NOT NULL,
      PRIMARY KEY (stream, schema_name))`,
+  `CREATE TABLE pgstream.stream_writers (
+     stream     text   PRIMARY KEY,
+     generation bigint NOT NULL) WITH (fillfactor = 50)`,
+  `COMMENT ON TABLE pgstream.stream_writers IS
+     'Raised by each process that takes the stream over: writes of an earlier one, late as they may be, are refused.'`,
   `CREATE TABLE pgstream.webhook_deliveries (
      stream      text        NOT NULL,
      endpoint_id uuid        NOT NULL,

@@ -23,6 +23,11 @@ export interface CheckpointState {
   readonly shapes: ShapesSnapshot
   /** Settings outside the stream that decide matching (filter, injector, plugin, transformer) when P was stored. */
   readonly versions: string
+  /**
+   * What `webhook-epoch` of an endpoint without a stored count is made from, so that numbers which were sent and not yet
+   * stored are sent again under the same epoch. New whenever the counts start anew. `load` always has it.
+   */
+  readonly epochSeed?: string
 }
 
 export interface EndpointCount {
@@ -41,11 +46,16 @@ export interface CheckpointUpdate {
 }
 
 export class Checkpoint extends Context.Service<Checkpoint, {
-  /** What was stored last; what `init` stored at the slot's snapshot, if nothing was saved since. */
+  /** Of what was stored last, `0` if none: where to open the slot. Changes nothing: the stream may be another's still. */
+  position(stream: StreamId): Effect.Effect<Lsn, CheckpointError>
+  /**
+   * For who holds the slot: takes the stream over, so that what an earlier process saves or parks from here on, late as
+   * its writes may come, is refused. What was stored last; what `init` stored at the slot's snapshot, if nothing was saved since.
+   */
   load(stream: StreamId, versions: string): Effect.Effect<CheckpointState, CheckpointError>
   /** `init` made a slot: forgets all that was stored for the stream and stores `state` (position 0: the slot's own). */
   reset(state: CheckpointState): Effect.Effect<void, CheckpointError>
-  /** Durable before it returns, in one transaction. Monotonic: a lower position changes nothing. */
+  /** Durable before it returns, in one transaction. Monotonic: a lower position changes nothing. Fails when the stream was taken over. */
   save(stream: StreamId, update: CheckpointUpdate): Effect.Effect<void, CheckpointError>
 }>()("pgstream/services/Checkpoint") {}
 

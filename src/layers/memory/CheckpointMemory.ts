@@ -14,6 +14,7 @@ interface Stored {
   position: Lsn
   /** `""`: not known yet. */
   versions: string
+  epochSeed: string
   readonly counts: Map<EndpointId, EndpointCount>
   readonly definitions: Map<SubscriptionId, Subscription>
   readonly tables: Map<number, TableShape>
@@ -21,14 +22,15 @@ interface Stored {
   recent: ReadonlyArray<RecentRow>
 }
 
+const newEpoch = (): string => randomBytes(8).toString("hex")
+
 const empty = (): Stored => ({
-  position: zero, versions: "", counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map(),
+  position: zero, versions: "", epochSeed: newEpoch(), counts: new Map(), definitions: new Map(), tables: new Map(), schemas: new Map(),
   recent: []
 })
 
-const newEpoch = (): string => randomBytes(8).toString("hex")
-
 const restartCounts = (stored: Stored): void => {
+  stored.epochSeed = newEpoch()
   for (const id of stored.counts.keys()) stored.counts.set(id, { count: 0, epoch: newEpoch() })
 }
 
@@ -38,7 +40,8 @@ const stateOf = (stream: StreamId, stored: Stored): CheckpointState => ({
   counts: new Map(stored.counts),
   definitions: [...stored.definitions.values()],
   shapes: { tables: [...stored.tables.values()], versions: [...stored.schemas.values()], recent: stored.recent },
-  versions: stored.versions
+  versions: stored.versions,
+  epochSeed: stored.epochSeed
 })
 
 const apply = (stored: Stored, update: CheckpointUpdate): void => {
@@ -63,6 +66,7 @@ export const layer: Layer.Layer<Checkpoint> = Layer.sync(Checkpoint, () => {
     return stored
   }
   return Checkpoint.of({
+    position: (stream) => Effect.sync(() => of(stream).position),
     load: (stream, versions) =>
       Effect.sync(() => {
         const stored = of(stream)

@@ -99,7 +99,8 @@ export const layer = Layer.effect(
       const scans = yield* Semaphore.make(CONCURRENT_SCANS)
       const feed: Feed = (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round))
       const directory = Directory.make({
-        core, writer, endpoints, transport, feed, scope, counts: from.counts
+        core, writer, endpoints, transport, feed, scope, counts: from.counts,
+        epochSeed: from.epochSeed
       })
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { createHash } from "node:crypto"
 import type { Endpoint, EndpointId } from "../../../domain/Subscription.ts"
 import type { EndpointCount } from "../../../services/Checkpoint.ts"
 import type { Endpoints } from "../../../services/Endpoints.ts"
@@ -23,9 +24,14 @@ export interface DirectoryOptions {
   readonly endpoints: Endpoints["Service"]
   readonly transport: WebhookTransport["Service"]
   readonly counts: ReadonlyMap<EndpointId, EndpointCount>
+  readonly epochSeed: string | undefined
   readonly scope: Scope.Scope
   readonly feed: Feed
 }
+
+/** The same after each start from one checkpoint: a kill before the next one is stored changes no epoch. */
+const firstEpoch = (seed: string | undefined, id: EndpointId): string | undefined =>
+  seed === undefined ? undefined : createHash("sha256").update(`${seed} ${id}`).digest("hex").slice(0, 16)
 
 /** Stands for an endpoint that is gone: nothing is sent to it. */
 const nobody = (id: EndpointId): Endpoint => ({
@@ -38,7 +44,7 @@ export interface OpenDirectory extends Directory {
 }
 
 export const make = (options: DirectoryOptions): OpenDirectory => {
-  const { core, writer, endpoints, transport, counts, scope, feed } = options
+  const { core, writer, endpoints, transport, counts, epochSeed, scope, feed } = options
   const lanes = new Map<EndpointId, EndpointLanes>()
 
   const link = Effect.fnUntraced(function*(endpoint: Endpoint) {
@@ -57,7 +63,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     const endpoint = found ?? nobody(id)
     const opened = new EndpointLanes(
       core, writer, feed, endpoint, yield* link(endpoint),
-      counts.get(id) ?? { count: 0, epoch: core.grips.newEpoch() }
+      counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
     )
     if (found === undefined) yield* withdraw(opened)
     lanes.set(id, opened)

@@ -20,6 +20,7 @@ interface CheckpointRow {
   readonly position: string
   readonly versions: string
   readonly recent: ReadonlyArray<RecentRow>
+  readonly epoch_seed: string
 }
 
 interface DefinitionRow {
@@ -35,7 +36,7 @@ interface DefinitionRow {
 export const readState = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: StreamId.StreamId) {
   const stream = StreamId.format(id)
   const [row] = yield* sql<CheckpointRow>`
-    SELECT position::text AS position, versions, recent FROM pgstream.checkpoint WHERE stream = ${stream}`
+    SELECT position::text AS position, versions, recent, epoch_seed FROM pgstream.checkpoint WHERE stream = ${stream}`
   const counts = yield* sql<{ readonly endpoint_id: string; readonly count: bigint; readonly epoch: string }>`
     SELECT endpoint_id, count, epoch FROM pgstream.endpoint_streams WHERE stream = ${stream}`
   const definitions = yield* sql<DefinitionRow>`
@@ -64,7 +65,8 @@ export const readState = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, i
       versions: versions.map(({ entry }) => versionOf(entry)),
       recent: row?.recent ?? []
     },
-    versions: row?.versions ?? ""
+    versions: row?.versions ?? "",
+    ...(row === undefined ? {} : { epochSeed: row.epoch_seed })
   }
   return state
 })
