@@ -22,7 +22,6 @@ import * as Listener from "../pipeline/Listener.ts"
 import * as Notifier from "../pipeline/Notifier.ts"
 import * as SnapshotterNone from "../pipeline/SnapshotterNone.ts"
 import * as SubscriptionCacheChosen from "../pipeline/SubscriptionCacheChosen.ts"
-import * as SubscriptionStoreCached from "../pipeline/SubscriptionStoreCached.ts"
 import * as TableShapes from "../pipeline/TableShapes.ts"
 import * as TransformerNone from "../pipeline/TransformerNone.ts"
 import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
@@ -36,6 +35,7 @@ import * as PublicationScan from "../postgres/setup/PublicationScan.ts"
 import * as SchemaLogPg from "../postgres/schema/SchemaLogPg.ts"
 import * as SetupPg from "../postgres/setup/Setup.ts"
 import * as Sql from "../postgres/Sql.ts"
+import * as StreamBehindPg from "../postgres/StreamBehindPg.ts"
 import * as StoreProbePg from "../postgres/store/StoreProbePg.ts"
 import * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
@@ -67,12 +67,11 @@ export const pipelineLayer = (settings: AppSettings) =>
     FilterNone.layer,
     TransformerNone.layer,
     SnapshotterNone.layer,
-    ApiServer.layer,
+    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer)),
     Health.layer.pipe(Layer.provide(HealthChecksLive.layer), Layer.provide(StoreProbePg.layer)),
     PublicationScan.layer(settings.schemaScanIntervalMs)
   ).pipe(
-    Layer.provideMerge(SubscriptionStoreCached.layer.pipe(Layer.provide(SubscriptionStorePg.layer))),
-    Layer.provideMerge(Layer.mergeAll(EndpointsPg.layer, ParkedDeliveriesPg.layer)),
+    Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
     Layer.provide(Layer.mergeAll(source(settings), HeartbeatPg.layer)),
