@@ -109,14 +109,14 @@ const dependencies = Layer.mergeAll(
   Layer.succeed(WebhookTransport, transport),
   Layer.succeed(NotifierSettings, notifierDefaults),
   Layer.succeed(ParkedDeliveries, ParkedDeliveries.of({
-    write: () => Effect.void, scan: () => Effect.succeed([]), remove: () => Effect.void, update: () => Effect.void,
+    write: () => Effect.void, scan: () => Effect.succeed([]), remove: () => Effect.void, update: () => Effect.void, end: () => Effect.succeed(0),
     loadKeys: () => Effect.succeed([])
   })),
   Layer.succeed(Endpoints, Endpoints.of({
     get: (id) => endpoints.find((each) => each.id === id), fetch: () => Effect.succeed(undefined), changes: Stream.never
   })),
   Layer.succeed(SubscriptionCache, SubscriptionCache.of({
-    open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, current: () => [] })
+    open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, has: () => true, current: () => [] })
   }))
 )
 

@@ -50,6 +50,8 @@ export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
   scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number, maxBytes?: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>
   /** Delivered: their rows go. */
   remove(stream: StreamId, endpoint: EndpointId, ids: ReadonlyArray<string>): Effect.Effect<void, ParkedDeliveriesError>
+  /** The endpoint ended with its last subscription: all its rows go, dead ones too. Returns how many. While a subscription names it, none. */
+  end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, ParkedDeliveriesError>
   /** After an attempt: new attempts, due time, state and error. */
   update(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
   /**
@@ -61,5 +63,7 @@ export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
 
 export class ParkedDeliveriesError extends Schema.TaggedError<ParkedDeliveriesError>()("ParkedDeliveriesError", {
   operation: Schema.String,
+  /** Another process reads this stream since: this one may write nothing of it any more, and starts again. */
+  takenOver: Schema.optional(Schema.Boolean),
   cause: Schema.Defect()
 }) {}

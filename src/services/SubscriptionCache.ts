@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Change } from "../domain/Change.ts"
 import type { Commit } from "../domain/Chunk.ts"
-import type { Selection, Subscription } from "../domain/Subscription.ts"
+import type { Selection, Subscription, SubscriptionId } from "../domain/Subscription.ts"
 
 export type { Selection } from "../domain/Subscription.ts"
 
@@ -21,6 +21,8 @@ export interface DefinitionsInForce {
   consume(change: Change): boolean
   /** Applies what the transaction changed, and puts it on the Commit. */
   commit(commit: Commit): void
+  /** Whether a row with this id is in force now. */
+  has(id: SubscriptionId): boolean
   /** All that are in force now. */
   current(): ReadonlyArray<Subscription>
 }

@@ -103,6 +103,7 @@ const cacheOf = (plan: Plan): SubscriptionCache["Service"] => {
       Effect.succeed({
         consume: () => false,
         commit: () => {},
+        has: () => true,
         current: () => [],
         select: (change) => {
           const table = change.relation?.table ?? ""

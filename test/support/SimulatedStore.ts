@@ -63,6 +63,12 @@ export class SimulatedStore {
         call(timing.write(), "remove", () => {
           for (const id of ids) this.rows.delete(`${endpoint} ${id}`)
         }),
+      end: (_stream, endpoint) =>
+        call(timing.write(), "end", () => {
+          const rows = this.ofEndpoint(endpoint)
+          for (const row of rows) this.rows.delete(`${endpoint} ${row.id}`)
+          return rows.length
+        }),
       update: (_stream, batch) =>
         call(timing.write(), "update", () => {
           for (const { endpointId, id, attempts, retries, dueAtMs, state, lastError } of batch) {

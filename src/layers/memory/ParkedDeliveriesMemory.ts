@@ -51,6 +51,12 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
         const rows = rowsOf(stream, endpoint)
         for (const id of ids) rows.delete(id)
       }),
+    end: (stream, endpoint) =>
+      Effect.sync(() => {
+        const count = rowsOf(stream, endpoint).size
+        endpointsOf(stream).delete(endpoint)
+        return count
+      }),
     update: (stream, batch) =>
       Effect.sync(() => {
         for (const { endpointId, id, attempts, retries, dueAtMs, state, lastError } of batch) {

@@ -11,13 +11,16 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { BodyWriter } from "../../domain/Body.ts"
+import type { SubscriptionId } from "../../domain/Subscription.ts"
 import type { CheckpointState } from "../../services/Checkpoint.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
+import { RemovedRows } from "../../services/RemovedRows.ts"
 import { FailPoints } from "../../services/FailPoints.ts"
 import { Notifier, NotifierError, type Notifying, type Settled } from "../../services/Notifier.ts"
 import { ParkedDeliveries } from "../../services/ParkedDeliveries.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
-import { SubscriptionCache } from "../../services/SubscriptionCache.ts"
+import { type DefinitionsInForce, SubscriptionCache } from "../../services/SubscriptionCache.ts"
+import type { SubscriptionKey } from "../../services/SubscriptionStore.ts"
 import { WebhookTransport } from "../../services/WebhookTransport.ts"
 import { Core, NotifierGrips } from "./notifier/Core.ts"
 import * as Directory from "./notifier/Directory.ts"
@@ -26,6 +29,8 @@ import type { Feed } from "./notifier/EndpointLanes.ts"
 import * as Feeder from "./notifier/Feeder.ts"
 import { loadParked } from "./notifier/LoadParked.ts"
 import { ParkWriter } from "./notifier/ParkWriter.ts"
+import { Withdrawn } from "./notifier/Withdrawn.ts"
+import { OpenNotifiers } from "./WithdrawalsLive.ts"
 
 /** Pages of parked rows in memory at a time, over all endpoints. */
 const CONCURRENT_SCANS = 4
@@ -36,6 +41,11 @@ const failedOf = (core: Core): Effect.Effect<never, NotifierError> => {
   if (core.failure !== undefined && Cause.hasDies(core.failure)) return Effect.die(cause)
   return Effect.fail(cause instanceof NotifierError ? cause : new NotifierError({ operation: "deliver", cause }))
 }
+
+const rowsOf = (definitions: DefinitionsInForce, key: SubscriptionKey): ReadonlyArray<SubscriptionId> =>
+  definitions.current()
+    .filter((row) => row.url === key.url && row.schema === key.schema && row.table === key.table)
+    .map((row) => row.id)
 
 const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Notifying => {
   const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {
@@ -74,6 +84,8 @@ export const layer = Layer.effect(
     const endpoints = yield* Endpoints
     const store = yield* ParkedDeliveries
     const transport = yield* WebhookTransport
+    const removed = yield* RemovedRows
+    const openNotifiers = yield* OpenNotifiers
 
     const open = Effect.fnUntraced(function*(from: CheckpointState) {
       const scope = yield* Effect.scope
@@ -85,27 +97,36 @@ export const layer = Layer.effect(
       const fork = (effect: Effect.Effect<unknown, unknown>) => {
         runFork(Effect.forkIn(Effect.tapCause(effect, (cause) => Effect.sync(() => core.fail(cause))), scope))
       }
-      const core: Core = new Core({
-        settings, grips, hit, fork,
-        stream: from.stream,
-        from: from.position,
-        now: () => clock.currentTimeMillisUnsafe()
-      })
       const definitions = yield* Effect.mapError(
         cache.open(from.definitions),
         (cause) => new NotifierError({ operation: "read subscriptions", cause })
       )
+      const withdrawn = new Withdrawn(definitions)
+      const core: Core = new Core({
+        settings, grips, hit, fork, withdrawn,
+        stream: from.stream,
+        from: from.position,
+        now: () => clock.currentTimeMillisUnsafe()
+      })
       const writer = new ParkWriter(core, store)
       const scans = yield* Semaphore.make(CONCURRENT_SCANS)
       const feed: Feed = (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round))
       const directory = Directory.make({
-        core, writer, endpoints, transport, feed, scope, counts: from.counts,
+        core, writer, store, endpoints, transport, feed, scope, counts: from.counts,
         epochSeed: from.epochSeed
       })
+      const withdraw = (ids: ReadonlyArray<SubscriptionId>) => {
+        if (ids.length === 0) return
+        withdrawn.add(ids)
+        for (const lanes of directory.lanes.values()) lanes.sweep()
+      }
+      yield* openNotifiers.add({ withdraw, rowsOf: (key) => rowsOf(definitions, key) })
+      withdraw(yield* removed.gone(definitions.current().map((row) => row.id), 0))
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({
         core, definitions, directory,
-        body: (change) => bodies.write(change)
+        body: (change) => bodies.write(change),
+        added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)
       })
       const loading = loadParked(core, store, directory, from.position)
       if (core.rules.loadKeysFirst) yield* loading

@@ -51,6 +51,7 @@ export const make = (from: ReadonlyArray<Subscription>, changed: () => void): De
       pending.clear()
       changed()
     },
+    has: (id) => index.get(id) !== undefined,
     current: () => index.current()
   }
 }

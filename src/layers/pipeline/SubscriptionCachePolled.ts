@@ -58,6 +58,7 @@ export const make = (from: ReadonlyArray<Subscription>, latest: Latest): Definit
       commit.definitions = deltaOf(unsaved)
       unsaved.clear()
     },
+    has: (id) => index.get(id) !== undefined,
     current: () => index.current()
   }
 }

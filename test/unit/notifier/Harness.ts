@@ -194,7 +194,7 @@ export class Harness {
         get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: Stream.fromQueue(queue)
       })),
       Layer.succeed(SubscriptionCache, SubscriptionCache.of({
-        open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, current: () => definitions })
+        open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, has: () => true, current: () => definitions })
       }))
     )
   }

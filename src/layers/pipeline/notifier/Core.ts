@@ -14,6 +14,7 @@ import type { FailPoint } from "../../../services/FailPoints.ts"
 import type { NotifierSettingsShape } from "../../../services/Settings.ts"
 import { Alarms } from "./Alarms.ts"
 import type { Entry } from "./Entry.ts"
+import type { Withdrawn } from "./Withdrawn.ts"
 
 /** What a test may set: rules, chance. Production provides nothing. */
 export interface NotifierGrips {
@@ -33,6 +34,7 @@ export interface CoreOptions {
   readonly grips: NotifierGrips
   readonly stream: StreamId
   readonly from: number
+  readonly withdrawn: Withdrawn
   readonly now: () => number
   readonly hit: ((name: FailPoint) => void) | undefined
   /** Runs in the background, as long as the Notifier is open; its failure fails the Notifier. */
@@ -44,6 +46,7 @@ export class Core {
   readonly grips: NotifierGrips
   readonly rules: Rules.Rules
   readonly stream: StreamId
+  readonly withdrawn: Withdrawn
   readonly now: () => number
   readonly hit: ((name: FailPoint) => void) | undefined
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
@@ -71,6 +74,7 @@ export class Core {
     this.grips = options.grips
     this.rules = options.grips.rules
     this.stream = options.stream
+    this.withdrawn = options.withdrawn
     this.now = options.now
     this.hit = options.hit
     this.fork = options.fork
@@ -101,6 +105,10 @@ export class Core {
   /** One line for the operator. No value of a row, no body. */
   warn(message: string, annotations: Record<string, unknown>): void {
     this.fork(Effect.annotateLogs(Effect.logWarning(message), annotations))
+  }
+
+  say(message: string, annotations: Record<string, unknown>): void {
+    this.fork(Effect.annotateLogs(Effect.logInfo(message), annotations))
   }
 
   fail(cause: Cause.Cause<unknown>): void {

@@ -13,14 +13,16 @@ import type { Endpoints } from "../../../services/Endpoints.ts"
 import { NotifierError } from "../../../services/Notifier.ts"
 import type { WebhookTransport } from "../../../services/WebhookTransport.ts"
 import type { Core } from "./Core.ts"
+import type { ParkedDeliveries } from "../../../services/ParkedDeliveries.ts"
 import type { Directory } from "./Dispatcher.ts"
 import { EndpointLanes, type Feed } from "./EndpointLanes.ts"
 import { LanesLink } from "./LanesLink.ts"
-import type { ParkWriter } from "./ParkWriter.ts"
+import { type ParkWriter, untilDone } from "./ParkWriter.ts"
 
 export interface DirectoryOptions {
   readonly core: Core
   readonly writer: ParkWriter
+  readonly store: ParkedDeliveries["Service"]
   readonly endpoints: Endpoints["Service"]
   readonly transport: WebhookTransport["Service"]
   readonly counts: ReadonlyMap<EndpointId, EndpointCount>
@@ -44,7 +46,7 @@ export interface OpenDirectory extends Directory {
 }
 
 export const make = (options: DirectoryOptions): OpenDirectory => {
-  const { core, writer, endpoints, transport, counts, epochSeed, scope, feed } = options
+  const { core, writer, store, endpoints, transport, counts, epochSeed, scope, feed } = options
   const lanes = new Map<EndpointId, EndpointLanes>()
 
   const link = Effect.fnUntraced(function*(endpoint: Endpoint) {
@@ -65,23 +67,28 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
       core, writer, feed, endpoint, yield* link(endpoint),
       counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
     )
-    if (found === undefined) yield* withdraw(opened)
+    if (found === undefined) yield* end(opened)
     lanes.set(id, opened)
     return opened
   })
 
-  const withdraw = (gone: EndpointLanes) =>
-    Effect.suspend(() => {
-      gone.withdraw()
-      return Effect.logInfo("An endpoint has no subscription any more: its deliveries are withdrawn.").pipe(
-        Effect.annotateLogs({ endpointId: gone.id, dropped: gone.dropped })
-      )
-    })
+  const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
+    gone.end()
+    const parked = yield* Effect.mapError(
+      untilDone(store.end(core.stream, gone.id)),
+      (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause })
+    )
+    if (gone.gone) gone.table.cleared()
+    gone.tellWithdrawn()
+    yield* Effect.logInfo("An endpoint has no subscription any more: it ended.").pipe(
+      Effect.annotateLogs({ endpointId: gone.id, parked })
+    )
+  })
 
   const changed = Effect.fnUntraced(function*(id: EndpointId, endpoint: Endpoint | undefined) {
     const there = lanes.get(id)
     if (there === undefined) return
-    if (endpoint === undefined) return yield* withdraw(there)
+    if (endpoint === undefined) return yield* end(there)
     if (!there.gone && sendsAlike(there.endpoint, endpoint)) return
     there.configure(endpoint, yield* link(endpoint))
     yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events are parked." : "Endpoint settings changed.").pipe(

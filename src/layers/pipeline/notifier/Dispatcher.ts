@@ -32,6 +32,8 @@ export interface DispatcherOptions {
   readonly definitions: DefinitionsInForce
   readonly directory: Directory
   readonly body: (change: Change) => Uint8Array
+  /** Rows that the stream brought: which of them are gone already is asked before it goes on. */
+  readonly added: (rows: ReadonlyArray<Subscription>, xid: number) => Effect.Effect<void>
 }
 
 const NOTHING = new Uint8Array(0)
@@ -41,6 +43,7 @@ export class Dispatcher {
   private readonly definitions: DefinitionsInForce
   private readonly directory: Directory
   private readonly body: (change: Change) => Uint8Array
+  private readonly added: DispatcherOptions["added"]
   private readonly counted: Array<EndpointLanes> = []
   private inTransaction = false
 
@@ -59,6 +62,7 @@ export class Dispatcher {
     this.definitions = options.definitions
     this.directory = options.directory
     this.body = options.body
+    this.added = options.added
     this.ticket = new Ticket()
   }
 
@@ -72,8 +76,8 @@ export class Dispatcher {
     })
 
   private walk(): Effect.Effect<void, NotifierError> {
-    const missing = this.run()
-    if (missing !== undefined) return Effect.flatMap(this.directory.open(missing), () => this.walk())
+    const pause = this.run()
+    if (pause !== undefined) return Effect.flatMap(pause, () => this.walk())
     this.items = []
     const ticket = this.ticket
     for (const lanes of this.directory.withFuture) {
@@ -91,18 +95,23 @@ export class Dispatcher {
     return Effect.andThen(this.core.room.await, this.waitForRoom)
   })
 
-  /** Returns the endpoint that has to be opened before it can go on. */
-  private run(): EndpointId | undefined {
+  /** Returns what has to be done before it can go on. */
+  private run(): Effect.Effect<unknown, NotifierError> | undefined {
     for (; this.at < this.items.length; this.at++) {
       const item = this.items[this.at]!
       if (item._tag === "Change") {
         const missing = this.change(item)
-        if (missing !== undefined) return missing
-      } else if (item._tag === "Commit") this.commit(item)
-      else if (item._tag === "Keepalive") this.keepalive(item)
+        if (missing !== undefined) return this.directory.open(missing)
+      } else if (item._tag === "Commit") {
+        this.commit(item)
+        const added = item.definitions?.upserted ?? []
+        if (added.length === 0) continue
+        this.at++
+        return this.added(added, item.transaction.xid)
+      } else if (item._tag === "Keepalive") this.keepalive(item)
       else {
         const missing = this.undecodable(item)
-        if (missing !== undefined) return missing
+        if (missing !== undefined) return this.directory.open(missing)
       }
     }
     return undefined
@@ -153,7 +162,7 @@ export class Dispatcher {
     for (let i = 0; i < all.length; i++) {
       const lanes = all[i]!
       this.number(lanes)
-      if (this.wasParked(lanes, event)) continue
+      if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selections[i]!.selectedBy)) continue
       const mode = lanes.keyMode
       const entry = new Entry(
         lanes.id, lanes.epoch, event, (keys[mode] ??= keysOf(change, mode)), lanes.count,
@@ -199,6 +208,13 @@ export class Dispatcher {
     return this.core.rules.skipParked && lanes.table.future.skips(event.id)
   }
 
+  /** Numbered, and nobody is subscribed to it any more. */
+  private isWithdrawn(lanes: EndpointLanes, selectedBy: ReadonlyArray<string>): boolean {
+    if (this.core.withdrawn.size === 0 || !this.core.withdrawn.hasAll(selectedBy)) return false
+    lanes.withdrawn++
+    return true
+  }
+
   private undecodable(item: Undecodable): EndpointId | undefined {
     if (item.ordinal >= 0) this.inTransaction = true
     this.reach(item.transaction.commitLsn, placeOf({ ordinal: item.ordinal, sub: -1 }))
@@ -236,7 +252,7 @@ export class Dispatcher {
 
   private recordDead(lanes: EndpointLanes, event: EventFacts, selectedBy: ReadonlyArray<string>, reason: string): void {
     this.number(lanes)
-    if (this.wasParked(lanes, event)) return
+    if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selectedBy)) return
     const entry = new Entry(lanes.id, lanes.epoch, event, [], lanes.count, selectedBy, this.ticket, false)
     entry.lastError = reason
     this.ticket.open++
@@ -246,6 +262,11 @@ export class Dispatcher {
   private commit(commit: Commit): void {
     this.inTransaction = false
     this.definitions.commit(commit)
+    const removed = commit.definitions?.removed ?? []
+    if (removed.length > 0) {
+      this.core.withdrawn.forget(removed)
+      for (const lanes of this.directory.lanes.values()) lanes.sweep()
+    }
     this.reach(commit.transaction.commitLsn, Infinity)
     this.core.settlement.mark(this.ticket, commit.endLsn, this.takeCounts(), commit.definitions, commit.shapes)
   }

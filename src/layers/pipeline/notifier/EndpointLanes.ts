@@ -34,9 +34,10 @@ export class EndpointLanes implements WriteOwner {
   count: number
   /** Numbers were given since the last commit. */
   counted = false
-  /** Its last subscription went: everything of it is dropped. */
+  /** Its last subscription went: everything of it is withdrawn. */
   gone = false
-  dropped = 0
+  /** Deliveries that were numbered and are not sent, since nobody is subscribed to them any more. */
+  withdrawn = 0
   readonly table: TableSide
   /** All rows are due in the next round. */
   force = false
@@ -50,6 +51,7 @@ export class EndpointLanes implements WriteOwner {
   private inFlight = 0
   private lastAcceptedMs = 0
   private untold = 0
+  private toldWithdrawn = 0
   private nextLineMs = 0
   /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
   private down = false
@@ -164,12 +166,7 @@ export class EndpointLanes implements WriteOwner {
 
   private failed(entry: Entry, result: AttemptResult): void {
     const { settings, grips } = this.core
-    if (this.gone) {
-      this.leave(entry)
-      this.release(entry)
-      this.table.forget(entry.id)
-      return this.discard(entry)
-    }
+    if (this.gone || this.core.withdrawn.isGone(entry.selectedBy)) return this.drop(entry)
     entry.lastError = describe(result)
     const now = this.core.now()
     if (entry.stored) entry.retries++
@@ -252,6 +249,8 @@ export class EndpointLanes implements WriteOwner {
     this.release(entry)
     this.table.written(entry)
     if (!entry.stored && this.core.rules.settleAfterDurable) this.settle(entry)
+    if (this.gone) this.writer.push(this, entry, "remove")
+    else if (this.core.withdrawn.size > 0 && this.core.withdrawn.isGone(entry.selectedBy)) this.schedule.requestNow()
   }
 
   removed(id: string): void {
@@ -306,15 +305,37 @@ export class EndpointLanes implements WriteOwner {
     this.pump()
   }
 
-  /** Its last subscription went. What is in flight ends; rows in the table stay there. */
-  withdraw(): void {
+  /** Its last subscription went. What is in flight ends; rows in the table are the directory's to end. */
+  end(): void {
     this.gone = true
-    for (const entry of this.lanes.notFlying()) {
-      this.leave(entry)
-      this.release(entry)
-      this.table.forget(entry.id)
-      this.discard(entry)
-    }
+    for (const entry of this.lanes.notFlying()) this.drop(entry)
+  }
+
+  /** Subscriptions went: what only they selected is decided, but for requests that are out. The feeder sees to the rows in the table. */
+  sweep(): void {
+    const found = this.lanes.notFlying().filter((entry) => this.core.withdrawn.isGone(entry.selectedBy))
+    for (const entry of found) entry.where = "out"
+    for (const entry of found) this.drop(entry)
+    if (this.table.hasRows) this.schedule.requestNow()
+    this.settleMode()
+    this.pump()
+    this.tellWithdrawn()
+  }
+
+  /** A line, if there are some since the last. */
+  tellWithdrawn(): void {
+    const deliveries = this.withdrawn - this.toldWithdrawn
+    if (deliveries === 0) return
+    this.toldWithdrawn = this.withdrawn
+    this.core.say("Deliveries are withdrawn: their subscription was removed.", { endpointId: this.id, deliveries })
+  }
+
+  /** Out of the lanes, unsent. */
+  private drop(entry: Entry): void {
+    this.leave(entry)
+    this.release(entry)
+    if (entry.stored) this.writer.push(this, entry, "remove")
+    this.discard(entry)
   }
 
   private settleMode(): void {
@@ -332,7 +353,7 @@ export class EndpointLanes implements WriteOwner {
   }
 
   private discard(entry: Entry): void {
-    this.dropped++
+    this.withdrawn++
     this.settle(entry)
   }
 

@@ -2,15 +2,16 @@
  * Loads parked rows of one endpoint into its lanes: one round goes through the table in stream order, page by page,
  * and ends at its end, or where it may not go on. What is due enters the lanes; what is not due, or comes behind
  * such a one, is passed over. A row that failed before goes first and alone: what is behind it stays until it is
- * decided.
+ * decided. What only removed subscriptions selected is dropped from the table, due or not.
  */
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
-import type { ParkedDeliveries, ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
+import type { ParkedDeliveries, ParkedDeliveriesError, ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
-import { fromRow } from "./Entry.ts"
+import { type Entry, fromRow } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
+import { untilDone } from "./ParkWriter.ts"
 import { compare } from "./Position.ts"
 
 /** Rows and bytes of bodies in one page. */
@@ -31,7 +32,7 @@ export interface FeederOptions {
   readonly scans: Semaphore.Semaphore
 }
 
-export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes, round: FeedRound): Effect.Effect<void> =>
+export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes, round: FeedRound): Effect.Effect<void, ParkedDeliveriesError> =>
   Effect.gen(function*() {
     const startedAt = core.now()
     const force = lanes.force
@@ -45,11 +46,12 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
       }
       if (!lanes.mayFeed) break
       const from = core.now()
+      const dropped: Array<Entry> = []
       outcome = yield* scans.withPermits(1)(Effect.suspend(() => {
         round.beginScan(lanes.table.pending)
         return Effect.map(
           store.scan(core.stream, lanes.id, round.cursor, core.bytes < core.settings.maxQueueBytes ? PAGE_ROWS : 1, PAGE_BYTES),
-          (page) => takePage(core, lanes, round, page, force)
+          (page) => takePage(core, lanes, round, page, force, dropped)
         )
       })).pipe(
         Effect.catch((error) =>
@@ -59,6 +61,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
             Effect.as<Outcome>("more")
           ))
       )
+      if (dropped.length > 0) yield* withdraw(core, store, lanes, dropped)
       scanMs += core.now() - from
     }
     finish(lanes, round, outcome)
@@ -75,7 +78,8 @@ const takePage = (
   lanes: EndpointLanes,
   round: FeedRound,
   page: ReadonlyArray<ParkedDelivery>,
-  force: boolean
+  force: boolean,
+  dropped: Array<Entry>
 ): Outcome => {
   const { rules } = core
   if (!lanes.mayFeed) return "stop"
@@ -91,7 +95,11 @@ const takePage = (
       continue
     }
     if (rules.rememberDecided && round.isStale(row)) continue
-    if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)
+    if (!round.isBack(row) && core.withdrawn.isGone(row.selectedBy)) {
+      const entry = fromRow(row, lanes.epoch)
+      lanes.table.drop(entry)
+      dropped.push(entry)
+    } else if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)
     else if (row.dueAtMs > now && !force) {
       round.pass(row)
       round.nextDueMs = Math.min(round.nextDueMs, row.dueAtMs)
@@ -104,6 +112,14 @@ const takePage = (
   // What is held is kept in memory: with more keys than may be kept, the rest waits until some are decided.
   return round.held.size > 2 * core.settings.maxParkedKeys ? "stop" : "more"
 }
+
+/** Dropped rows leave the table before the next page is read, so that they never pile up in memory. */
+const withdraw = (core: Core, store: ParkedDeliveries["Service"], lanes: EndpointLanes, dropped: ReadonlyArray<Entry>) =>
+  Effect.map(untilDone(store.remove(core.stream, lanes.id, dropped.map((entry) => entry.id))), () => {
+    for (const entry of dropped) lanes.removed(entry.id)
+    lanes.withdrawn += dropped.length
+    lanes.tellWithdrawn()
+  })
 
 /** The write buffer has something that no row which was passed over holds up: another round has to see it. */
 const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {

@@ -29,6 +29,7 @@ export const loadParked = Effect.fnUntraced(function*(
     if (last === undefined) break
     for (const row of page) {
       const lanes = yield* directory.open(row.endpointId)
+      if (lanes.gone) continue
       if (row.commitLsn >= from) {
         lanes.table.future.add(row)
         directory.withFuture.add(lanes)

@@ -1,6 +1,7 @@
 /**
  * The write buffer: what goes to the table of parked deliveries, in the order in which it was decided, in batches.
- * A failing store is tried again for ever: events wait, nothing is dropped.
+ * A failing store is tried again for ever: events wait, nothing is dropped. A stream that another process has taken
+ * over ends the Notifier: what it knows of the table is out of date.
  */
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
@@ -51,8 +52,8 @@ export class ParkWriter {
     this.work.openUnsafe()
   }
 
-  /** Never ends by itself. */
-  readonly loop: Effect.Effect<never> = Effect.suspend(() => {
+  /** Never ends by itself; fails when the stream was taken over. */
+  readonly loop: Effect.Effect<never, ParkedDeliveriesError> = Effect.suspend(() => {
     if (this.queue.length > 0) return this.flush(this.take())
     this.work.closeUnsafe()
     return this.work.await
@@ -72,7 +73,7 @@ export class ParkWriter {
     return batch
   }
 
-  private flush(batch: ReadonlyArray<Write>): Effect.Effect<void> {
+  private flush(batch: ReadonlyArray<Write>): Effect.Effect<void, ParkedDeliveriesError> {
     return Effect.gen({ self: this }, function*() {
       const rowsOf = (kind: Write["kind"]) => batch.filter((write) => write.kind === kind).map((write) => toRow(write.entry))
       const inserts = rowsOf("insert")
@@ -99,9 +100,10 @@ export class ParkWriter {
   }
 }
 
-const untilDone = (write: Effect.Effect<void, ParkedDeliveriesError>): Effect.Effect<void> => {
-  const attempt = (pauseMs: number): Effect.Effect<void> =>
-    write.pipe(Effect.catch((error) =>
+/** Fails only when the stream was taken over. */
+export const untilDone = <A>(write: Effect.Effect<A, ParkedDeliveriesError>): Effect.Effect<A, ParkedDeliveriesError> => {
+  const attempt = (pauseMs: number): Effect.Effect<A, ParkedDeliveriesError> =>
+    write.pipe(Effect.catch((error) => error.takenOver === true ? Effect.fail(error) :
       Effect.logWarning("Parked deliveries cannot be written; trying again.", error).pipe(
         Effect.andThen(Effect.sleep(pauseMs)),
         Effect.andThen(Effect.suspend(() => attempt(Math.min(pauseMs * 2, RETRY_MAX_MS))))

@@ -103,6 +103,20 @@ export class TableSide {
     this.round?.leaves(id)
   }
 
+  /** Its rows are gone from the table: what is left is on its way there. */
+  cleared(): void {
+    this.future.forget()
+    this.everything = false
+    this.parked.clear()
+    this.unloaded = 0
+    for (const { keys } of this.pending) this.addStored(keys)
+  }
+
+  /** The feeder drops a row: it is in nobody's way from here on, and in hand until it is gone from the table. */
+  drop(entry: Entry): void {
+    this.load(entry)
+  }
+
   parkEverything(): void {
     this.everything = true
     this.parked.clear()

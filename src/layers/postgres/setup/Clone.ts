@@ -175,6 +175,7 @@ export const forget = (
       "checkpoint_definitions",
       "checkpoint_shapes",
       "checkpoint_versions",
+      "stream_writers",
       "checkpoint"
     ],
     (table) => store`DELETE FROM ${store(`pgstream.${table}`)} WHERE stream = ANY(${streams}::text[])`,

@@ -13,6 +13,7 @@ import {
 } from "../../../services/ParkedDeliveries.ts"
 import { type DeliveryRow, deliveryOf, type KeysRow, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
 import { StoreSql } from "../Sql.ts"
+import * as StreamWriters from "./StreamWriters.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
 
 /** One statement: at most so many rows, and no further row once its bodies have so many bytes. */
@@ -42,8 +43,12 @@ const column = (rows: ReadonlyArray<ParkedDelivery>, of: (row: ParkedDelivery) =
 /** A text of Postgres holds no NUL. */
 const errorText = (row: ParkedDelivery): string => (row.lastError ?? "").replaceAll("\0", "")
 
-const insert = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
-  sql`INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
+/** A query of one row while this process may write for the stream; for a CTE called `fence`. */
+type Fence = ReturnType<typeof StreamWriters.holding>
+
+const insert = (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
+  sql`WITH fence AS (${fence}), done AS (
+    INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
       attempts, retries, sequence, last_error, table_name, kind, selected_by, keys, body)
     SELECT ${stream}, u.endpoint_id, u.event_id, u.commit_lsn, u.ordinal, u.state, to_timestamp(u.due_ms / 1000.0),
       u.attempts, u.retries, u.sequence, nullif(u.last_error, ''), u.table_name, u.kind, u.selected_by, u.keys, u.body
@@ -64,8 +69,9 @@ const insert = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
       ${column(rows, (r) => keysText(r.keys))}::text[],
       ${rows.map((r) => r.body)}::bytea[])
       AS u(endpoint_id, event_id, commit_lsn, ordinal, state, due_ms, attempts, retries, sequence, last_error,
-        table_name, kind, selected_by, keys, body)
-    ON CONFLICT (stream, endpoint_id, event_id) DO NOTHING`
+        table_name, kind, selected_by, keys, body), fence
+    ON CONFLICT (stream, endpoint_id, event_id) DO NOTHING)
+    SELECT held FROM fence`
 
 /**
  * The stream's condition in a form that no index serves: the primary key begins with the event, the other indexes
@@ -74,8 +80,9 @@ const insert = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
  */
 const onlyByKey = (sql: SqlClient.SqlClient, stream: string) => sql`d.stream || '' = ${stream}`
 
-const change = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
-  sql`UPDATE pgstream.webhook_deliveries d
+const change = (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
+  sql`WITH fence AS (${fence}), done AS (
+    UPDATE pgstream.webhook_deliveries d
     SET attempts = u.attempts, retries = u.retries, due_at = to_timestamp(u.due_ms / 1000.0), state = u.state,
       last_error = nullif(u.last_error, '')
     FROM unnest(
@@ -87,7 +94,25 @@ const change = (sql: SqlClient.SqlClient, stream: string, rows: ReadonlyArray<Pa
       ${column(rows, (r) => r.state)}::text[],
       ${column(rows, errorText)}::text[])
       AS u(endpoint_id, event_id, attempts, retries, due_ms, state, last_error)
-    WHERE ${onlyByKey(sql, stream)} AND d.endpoint_id = u.endpoint_id AND d.event_id = u.event_id`
+    WHERE ${onlyByKey(sql, stream)} AND d.endpoint_id = u.endpoint_id AND d.event_id = u.event_id
+      AND EXISTS (SELECT FROM fence))
+    SELECT held FROM fence`
+
+const remove = (sql: SqlClient.SqlClient, fence: Fence, stream: string, endpoint: string, ids: ReadonlyArray<string>) =>
+  sql`WITH fence AS (${fence}), done AS (
+    DELETE FROM pgstream.webhook_deliveries d
+    WHERE ${onlyByKey(sql, stream)} AND d.endpoint_id = ${endpoint}::uuid AND d.event_id = ANY (${ids}::text[])
+      AND EXISTS (SELECT FROM fence))
+    SELECT held FROM fence`
+
+/** Also by the plain condition of the stream: there it is the whole of an endpoint. */
+const end = (sql: SqlClient.SqlClient, fence: Fence, stream: string, endpoint: string) =>
+  sql<{ readonly count: bigint }>`WITH fence AS (${fence}), done AS (
+    DELETE FROM pgstream.webhook_deliveries d
+    WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND EXISTS (SELECT FROM fence)
+      AND NOT EXISTS (SELECT FROM pgstream.webhook_subscriptions s WHERE s.endpoint_id = ${endpoint}::uuid)
+    RETURNING 1)
+    SELECT held, (SELECT count(*) FROM done) AS count FROM fence`
 
 /** Below every place. */
 const START: ParkedCursor = { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER }
@@ -134,26 +159,48 @@ const operation = <A>(name: string, work: Effect.Effect<A, SqlError>) =>
     Effect.mapError((error) => new ParkedDeliveriesError({ operation: name, cause: withoutValues(error) }))
   )
 
-const eachPart = <T>(name: string, parts: ReadonlyArray<T>, run: (part: T) => Effect.Effect<unknown, SqlError>) =>
-  Effect.forEach(parts, (part) => operation(name, run(part)), { discard: true })
+type Rows = ReadonlyArray<object>
+
+/** A write, whose answer is the fence. */
+const fenced = <A extends Rows>(name: string, stream: string, work: Effect.Effect<A, SqlError>) =>
+  Effect.flatMap(operation(name, work), (held) =>
+    held.length > 0 ? Effect.succeed(held) : Effect.fail(new ParkedDeliveriesError({
+      operation: name, takenOver: true, cause: StreamWriters.takenOver(stream)
+    })))
 
 export const make = Effect.gen(function*() {
   const sql: SqlClient.SqlClient = yield* StoreSql
+  const writers = yield* StreamWriters.StreamWriters
+  const fence = (stream: string) => StreamWriters.holding(sql, writers, stream)
+  const eachPart = (
+    name: "write" | "update",
+    id: StreamId.StreamId,
+    rows: ReadonlyArray<ParkedDelivery>,
+    statement: typeof insert
+  ) => {
+    const stream = StreamId.format(id)
+    return Effect.forEach(split(rows), (part) => fenced(name, stream, statement(sql, fence(stream), stream, part)), {
+      discard: true
+    })
+  }
   return ParkedDeliveries.of({
-    write: (stream, batch) =>
-      eachPart("write", split(batch), (rows) => insert(sql, StreamId.format(stream), rows)),
+    write: (stream, batch) => eachPart("write", stream, batch, insert),
     scan: (stream, endpoint, after = START, limit, maxBytes = NO_LIMIT) =>
       operation("scan", page(sql, StreamId.format(stream), endpoint, after, limit, maxBytes)).pipe(
         Effect.map((rows) => rows.map((row) => deliveryOf(endpoint, row)))
       ),
-    remove: (stream, endpoint, ids) =>
-      ids.length === 0 ? Effect.void : Effect.asVoid(operation("remove", sql`
-        DELETE FROM pgstream.webhook_deliveries d
-        WHERE ${onlyByKey(sql, StreamId.format(stream))} AND d.endpoint_id = ${endpoint}::uuid
-          AND d.event_id = ANY (${ids}::text[])`)),
+    remove: (id, endpoint, ids) => {
+      const stream = StreamId.format(id)
+      if (ids.length === 0) return Effect.void
+      return Effect.asVoid(fenced("remove", stream, remove(sql, fence(stream), stream, endpoint, ids)))
+    },
+    end: (id, endpoint) => {
+      const stream = StreamId.format(id)
+      return Effect.map(fenced("end", stream, end(sql, fence(stream), stream, endpoint)), (rows) => Number(rows[0]!.count))
+    },
     update: (stream, batch) => {
       const lastOfEach = [...new Map(batch.map((row) => [`${row.endpointId} ${row.id}`, row])).values()]
-      return eachPart("update", split(lastOfEach), (rows) => change(sql, StreamId.format(stream), rows))
+      return eachPart("update", stream, lastOfEach, change)
     },
     loadKeys: (stream, after, limit) =>
       operation("loadKeys",
@@ -162,4 +209,6 @@ export const make = Effect.gen(function*() {
   })
 })
 
-export const layer: Layer.Layer<ParkedDeliveries, never, StoreSql> = Layer.effect(ParkedDeliveries, make)
+export const layer: Layer.Layer<ParkedDeliveries, never, StoreSql> = Layer.effect(ParkedDeliveries, make).pipe(
+  Layer.provide(StreamWriters.layer)
+)
