@@ -24,6 +24,7 @@ import * as SnapshotterNone from "../pipeline/SnapshotterNone.ts"
 import * as SubscriptionCacheChosen from "../pipeline/SubscriptionCacheChosen.ts"
 import * as TableShapes from "../pipeline/TableShapes.ts"
 import * as TransformerNone from "../pipeline/TransformerNone.ts"
+import * as WithdrawalsLive from "../pipeline/WithdrawalsLive.ts"
 import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
 import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
@@ -37,6 +38,7 @@ import * as SetupPg from "../postgres/setup/Setup.ts"
 import * as Sql from "../postgres/Sql.ts"
 import * as StreamBehindPg from "../postgres/StreamBehindPg.ts"
 import * as StoreProbePg from "../postgres/store/StoreProbePg.ts"
+import * as RemovedRowsPg from "../postgres/store/RemovedRowsPg.ts"
 import * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
@@ -71,6 +73,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     Health.layer.pipe(Layer.provide(HealthChecksLive.layer), Layer.provide(StoreProbePg.layer)),
     PublicationScan.layer(settings.schemaScanIntervalMs)
   ).pipe(
+    Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),
     Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
