@@ -13,18 +13,21 @@ import * as Stream from "effect/Stream"
 import type { Change, Column, Relation, Row, Transaction } from "../../../src/domain/Change.ts"
 import type { Commit, Item, Undecodable } from "../../../src/domain/Chunk.ts"
 import * as EventId from "../../../src/domain/EventId.ts"
-import type { Endpoint } from "../../../src/domain/Subscription.ts"
+import type { DefinitionsDelta, Endpoint, Subscription } from "../../../src/domain/Subscription.ts"
 import { NotifierGrips } from "../../../src/layers/pipeline/notifier/Core.ts"
 import * as NotifierLayer from "../../../src/layers/pipeline/Notifier.ts"
+import * as WithdrawalsLive from "../../../src/layers/pipeline/WithdrawalsLive.ts"
 import * as Rules from "../../../src/domain/Rules.ts"
 import type { CheckpointUpdate, EndpointCount } from "../../../src/services/Checkpoint.ts"
 import { Endpoints } from "../../../src/services/Endpoints.ts"
 import { type FailPoint, FailPoints } from "../../../src/services/FailPoints.ts"
 import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
+import { RemovedRows } from "../../../src/services/RemovedRows.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
-import { SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
+import { type DefinitionsInForce, type Selection, SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
 import { WebhookTransport } from "../../../src/services/WebhookTransport.ts"
+import { Withdrawals } from "../../../src/services/Withdrawals.ts"
 import { type Answer, service as scripted } from "../../support/ScriptedTransport.ts"
 import { SimulatedStore } from "../../support/SimulatedStore.ts"
 import { VirtualTime } from "../../simulation/VirtualTime.ts"
@@ -46,8 +49,8 @@ export const insert = (n: number, ordinal: number, id: string, bytes = 4): Chang
     metadata: undefined, affects: undefined
   }
 }
-export const commit = (n: number): Commit => ({
-  _tag: "Commit", transaction: transactionAt(n), endLsn: n * 100 + 50, shapes: undefined, definitions: undefined
+export const commit = (n: number, definitions?: DefinitionsDelta): Commit => ({
+  _tag: "Commit", transaction: transactionAt(n), endLsn: n * 100 + 50, shapes: undefined, definitions
 })
 export const undecodable = (n: number, table: string | undefined): Undecodable => ({
   _tag: "Undecodable", transaction: transactionAt(n), ordinal: 0, lsn: n * 100, reason: "frame over the limit", table
@@ -74,7 +77,16 @@ export interface HarnessOptions {
   readonly hit?: (name: FailPoint) => void
   readonly position?: number
   readonly counts?: ReadonlyMap<string, EndpointCount>
+  /** Rows that select every event, by endpoint; one for each if not given. */
+  readonly rows?: { readonly [endpoint: string]: ReadonlyArray<string> }
+  /** Rows that the store does not have any more. */
+  readonly gone?: ReadonlyArray<string>
 }
+
+/** A row that selects everything: its URL is its name. */
+export const row = (id: string, endpointId: string): Subscription => ({
+  id, endpointId, url: id, schema: "public", table: "orders", eventTypes: [], createdAtUs: 0
+})
 
 export interface Sent {
   readonly endpoint: string
@@ -99,11 +111,18 @@ export class Harness {
   private readonly scope = Effect.runSync(Scope.make())
   private readonly options: HarnessOptions
   private readonly plays = new Map<string, number>()
+  private readonly inForce = new Map<string, Subscription>()
+  private readonly gone: Set<string>
+  private withdrawals: typeof Withdrawals["Service"] | undefined
 
   constructor(options: HarnessOptions = {}) {
     this.options = options
+    this.gone = new Set(options.gone)
     this.store = options.store ?? new SimulatedStore()
     this.endpoints = new Map((options.endpoints ?? [endpoint("e")]).map((each) => [each.id, each]))
+    for (const id of this.endpoints.keys()) {
+      for (const name of options.rows?.[id] ?? [`${id}-row`]) this.inForce.set(name, row(name, id))
+    }
     this.fork(this.boot())
     this.pass(100)
   }
@@ -142,6 +161,17 @@ export class Harness {
     this.pass(0)
   }
 
+  /** Removes the row from the store and asks for its withdrawal, as the API does. */
+  unsubscribe(id: string): { readonly answered: boolean } {
+    const state = { answered: false }
+    this.gone.add(id)
+    this.fork(Effect.andThen(this.withdrawals!.withdraw({ url: id, schema: "public", table: "orders" }), Effect.sync(() => {
+      state.answered = true
+    })))
+    this.pass(0)
+    return state
+  }
+
   close(): void {
     this.fork(Scope.close(this.scope, Exit.void))
     this.pass(1)
@@ -168,7 +198,14 @@ export class Harness {
   private boot() {
     return Effect.gen({ self: this }, function*() {
       this.queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
-      const context = yield* Layer.buildWithScope(NotifierLayer.layer.pipe(Layer.provide(this.dependencies(this.queue))), this.scope)
+      const removedRows = Layer.succeed(RemovedRows, {
+        gone: (ids) => Effect.sync(() => ids.filter((id) => this.gone.has(id)))
+      })
+      const context = yield* Layer.buildWithScope(NotifierLayer.layer.pipe(
+        Layer.provide(this.dependencies(this.queue)),
+        Layer.provideMerge(WithdrawalsLive.layer.pipe(Layer.provideMerge(removedRows)))
+      ), this.scope)
+      this.withdrawals = Context.get(context, Withdrawals)
       this.notifying = yield* Effect.provideService(Context.get(context, Notifier).open({
         stream: { systemIdentifier: "1", slotName: "s" }, position: this.options.position ?? 0,
         counts: this.options.counts ?? new Map(), definitions: [], shapes: { tables: [], versions: [] }, versions: ""
@@ -179,10 +216,6 @@ export class Harness {
 
   private dependencies(queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }>) {
     const half = (this.options.writeMs ?? 2) / 2
-    const selections = [...this.endpoints.keys()].map((id) => ({ endpointId: id, selectedBy: [`${id}-row`] }))
-    const definitions = selections.map(({ endpointId }) => ({
-      id: `${endpointId}-row`, endpointId, url: "", schema: "public", table: "orders", eventTypes: [], createdAtUs: 0
-    }))
     return Layer.mergeAll(
       Layer.succeed(WebhookTransport, this.transport()),
       Layer.succeed(NotifierSettings, { ...notifierDefaults, ...this.options.settings }),
@@ -194,9 +227,27 @@ export class Harness {
         get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: Stream.fromQueue(queue)
       })),
       Layer.succeed(SubscriptionCache, SubscriptionCache.of({
-        open: () => Effect.succeed({ select: () => selections, consume: () => false, commit: () => {}, has: () => true, current: () => definitions })
+        open: () => Effect.succeed(this.definitions())
       }))
     )
+  }
+
+  private definitions(): DefinitionsInForce {
+    let selections: ReadonlyArray<Selection> | undefined
+    return {
+      select: () =>
+        selections ??= [...Map.groupBy(this.inForce.values(), (each) => each.endpointId)]
+          .map(([endpointId, selecting]) => ({ endpointId, selectedBy: selecting.map(({ id }) => id) })),
+      consume: () => false,
+      commit: ({ definitions }) => {
+        if (definitions === undefined) return
+        selections = undefined
+        for (const id of definitions.removed) this.inForce.delete(id)
+        for (const each of definitions.upserted) this.inForce.set(each.id, each)
+      },
+      has: (id) => this.inForce.has(id),
+      current: () => [...this.inForce.values()]
+    }
   }
 
   private transport() {

@@ -79,7 +79,10 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     const fetch = Effect.fn("Endpoints.fetch")(function*(id: EndpointId) {
       const name = yield* identified
       const look = Effect.map(select(name, id), (rows) => rows[0]).pipe(whileAway("endpoints fetch"))
-      const row = yield* Effect.mapError(untilVisible(sql, look), asError)
+      const seen = yield* Effect.mapError(untilVisible(sql, look), asError)
+      // Absent while a subscription names it: what it would be sent is not to be withdrawn.
+      const mended = mend(sql).pipe(whileAway("endpoints fetch"), Effect.andThen(look), Effect.mapError(asError))
+      const row = seen ?? (yield* mended)
       known.set(id, row === undefined ? undefined : endpointOf(row))
       return known.get(id)
     })
