@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { commit, endpoint, Harness, idOf, insert, row, rows, undecodable } from "./Harness.ts"
+import { Withdrawn } from "../../../src/layers/pipeline/notifier/Withdrawn.ts"
 import { SimulatedStore } from "../../support/SimulatedStore.ts"
 
 const slow = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [60_000, 60_000] }
@@ -90,6 +91,31 @@ describe("Notifier, a subscription that is removed", () => {
     harness.pass(5_000)
     assert.isEmpty(harness.sent)
     assert.strictEqual(harness.store.rows.size, 0)
+  })
+
+  it("takes from the table what the feeder has in the lanes", () => {
+    const paused = endpoint("e", { paused: true, concurrency: 1 })
+    const harness = new Harness({ endpoints: [paused], rows: { e: ["x"] } })
+    harness.offer(rows(1, "a", "b", "c"))
+    harness.pass(100)
+    harness.change("e", { ...paused, paused: false })
+    harness.pass(5)
+    assert.deepStrictEqual(harness.ids, [idOf(1)])
+    harness.unsubscribe("x")
+    harness.pass(1_000)
+    assert.deepStrictEqual(harness.ids, [idOf(1)])
+    assert.strictEqual(harness.store.rows.size, 0)
+  })
+
+  it("costs the hot path nothing once the stream has passed its removal", () => {
+    const inForce = new Set(["x", "y"])
+    const withdrawn = new Withdrawn(inForce)
+    withdrawn.add(["x", "never there"])
+    assert.strictEqual(withdrawn.size, 1)
+    inForce.delete("x")
+    withdrawn.forget(["x"])
+    assert.strictEqual(withdrawn.size, 0)
+    assert.deepStrictEqual([["x"], ["x", "y"], []].map((rows) => withdrawn.isGone(rows)), [true, false, false])
   })
 
   it("lets what waited behind it go", () => {
@@ -197,7 +223,8 @@ describe("Notifier, an endpoint that ends", () => {
   it("leaves no row that was on its way to the table", () => {
     const harness = new Harness({ endpoints: [endpoint("e", { paused: true })], writeMs: 500 })
     harness.pass(2_000)
-    harness.offer(rows(1, "a", "b"))
+    harness.offer(rows(1, "a"))
+    harness.offer(rows(2, "b"))
     harness.change("e", undefined)
     harness.pass(5_000)
     assert.strictEqual(harness.store.rows.size, 0)
