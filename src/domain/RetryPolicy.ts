@@ -31,7 +31,8 @@ export const describe = (result: AttemptResult): string =>
 /** A receiver may ask for a pause of a day at most. */
 const MAX_RETRY_AFTER_MS = 86_400_000
 
-const retryAfterOf = (result: AttemptResult): number =>
+/** The pause that the receiver asks for, ms; 0 = none. */
+export const retryAfterOf = (result: AttemptResult): number =>
   result._tag === "Refused" ? Math.min(result.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS) : 0
 
 /** Between half of it and all of it. `random`: 0 … 1. */

@@ -43,6 +43,24 @@ describe("Notifier, endpoints that change", () => {
     assert.strictEqual(harness.store.rows.size, 0)
   })
 
+  it("does not use up the schedule of a row by attempts before its time", () => {
+    const harness = new Harness({
+      settings: { ...fast, parkedScheduleMs: [60_000, 60_000] }, script: { [idOf(1)]: Array.from({ length: 99 }, () => "NoAnswer" as const) }
+    })
+    harness.offer(rows(1, "a"))
+    harness.pass(2_000)
+    const due = harness.store.get("e", idOf(1))!.dueAtMs
+    for (let n = 2; n < 12; n++) {
+      harness.offer(rows(n, `b${n}`))
+      harness.pass(1_000)
+    }
+    const row = harness.store.get("e", idOf(1))!
+    assert.isAbove(row.attempts, 8)
+    assert.deepStrictEqual([row.state, row.retries, row.dueAtMs], ["waiting", 0, due])
+    harness.pass(60_000)
+    assert.deepStrictEqual([harness.store.get("e", idOf(1))!.state, harness.store.get("e", idOf(1))!.retries], ["waiting", 1])
+  })
+
   it("makes all that is parked due when an endpoint that was down accepts one", () => {
     let down = true
     const harness = new Harness({ settings: fast, otherwise: () => (down ? "NoAnswer" : "Ok") })

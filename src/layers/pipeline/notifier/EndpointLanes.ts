@@ -5,7 +5,7 @@
  * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), in the write
  * buffer, or in the table only (`TableSide`).
  */
-import { describe, liveDelay, looksDown, parkedDelay } from "../../../domain/RetryPolicy.ts"
+import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf } from "../../../domain/RetryPolicy.ts"
 import type { AttemptResult } from "../../../domain/Delivery.ts"
 import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
 import type { Core } from "./Core.ts"
@@ -169,15 +169,20 @@ export class EndpointLanes implements WriteOwner {
     if (this.gone || this.core.withdrawn.isGone(entry.selectedBy)) return this.drop(entry)
     entry.lastError = describe(result)
     const now = this.core.now()
-    if (entry.stored) entry.retries++
+    // Before its time (all were due at once): its schedule stays as it is.
+    const early = entry.stored && entry.dueAtMs > now
+    if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))
+    else if (entry.stored) entry.retries++
     else if (!this.endpoint.paused) {
       const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
       if (delay !== undefined) return this.backOff(entry, now + delay)
     }
     if (looksDown(result) && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
-    const delay = parkedDelay(settings, result, entry.retries, grips.random())
-    if (delay === undefined) entry.state = "dead"
-    else entry.dueAtMs = now + delay
+    if (!early) {
+      const delay = parkedDelay(settings, result, entry.retries, grips.random())
+      if (delay === undefined) entry.state = "dead"
+      else entry.dueAtMs = now + delay
+    }
     this.tell(entry)
     this.park(entry)
   }
