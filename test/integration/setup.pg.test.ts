@@ -89,6 +89,22 @@ describe("init, status, check and destroy", () => {
 })
 
 describe("the state at which a stream begins", () => {
+  const lagging = testDatabase("setup_lagging")
+
+  it("has the ids that tables were given, also those that a stream before has not come to yet", async () => {
+    const { url, name, psql } = lagging
+    await init(url, `${name}_first`)
+    psql(`CREATE TABLE dropped(v int)`)
+    psql(`DROP TABLE dropped`)
+    psql(`CREATE TABLE made(id int PRIMARY KEY)`)
+    const given = psql(`SELECT d.new_ids ->> 'made'::regclass::oid::text FROM pgstream.ddl d WHERE d.new_ids ? 'made'::regclass::oid::text`).trim()
+    assert.match(given, /^\w{20}$/)
+    assert.strictEqual(psql(`SELECT count(*) FROM pgstream.table_ids`).trim(), "0")
+    await init(url, `${name}_second`)
+    assert.strictEqual(psql(`SELECT shape ->> 'tableId' FROM pgstream.checkpoint_shapes WHERE stream LIKE '%/${name}_second' AND shape ->> 'name' = 'made'`).trim(), given)
+    await destroy(url, `${name}_second`)
+    await destroy(url, `${name}_first`)
+  })
   const race = testDatabase("setup_race")
 
   it("is the slot's own snapshot: each definition is stored with it or comes in the stream, never both or neither", async () => {

@@ -17,17 +17,32 @@ import type { ShapesSnapshot, TableShape } from "../../../domain/TableShape.ts"
 const BATCH = 200
 
 interface ShapeRow {
+  readonly oid: string
   readonly shape: unknown
   readonly table_id: string | null
 }
 
 /** A table that went meanwhile has no shape. */
-const toShape = (row: ShapeRow): ReadonlyArray<TableShape> => {
+const toShape = (row: ShapeRow, given: ReadonlyMap<string, string>): ReadonlyArray<TableShape> => {
   const shape = Ddl.parseShape(row.shape)
+  const tableId = row.table_id ?? given.get(row.oid)
   return Result.isFailure(shape)
     ? []
-    : [row.table_id === null ? shape.success : { ...shape.success, tableId: row.table_id }]
+    : [tableId === undefined ? shape.success : { ...shape.success, tableId }]
 }
+
+/**
+ * Ids that rows of `pgstream.ddl` gave, by oid: `table_ids` has them only when the stream that announces them has come
+ * that far, and another slot of this database may lag. An oid is used again: the newest row holds.
+ */
+const givenIds = (sql: PgClient.PgClient): Effect.Effect<ReadonlyMap<string, string>, SqlError> =>
+  Effect.map(
+    sql<{ readonly oid: string; readonly id: string }>`
+      SELECT DISTINCT ON (i.key) i.key AS oid, i.value AS id
+        FROM pgstream.ddl d CROSS JOIN LATERAL jsonb_each_text(d.new_ids) AS i
+       WHERE d.new_ids IS NOT NULL ORDER BY i.key, d.id DESC`,
+    (rows) => new Map(rows.map((row) => [row.oid, row.id]))
+  )
 
 /** Every permanent or unlogged table of the user. Call inside a transaction: locks end with each batch. */
 const readShapes = (sql: PgClient.PgClient): Effect.Effect<ReadonlyArray<TableShape>, SqlError> =>
@@ -36,16 +51,17 @@ const readShapes = (sql: PgClient.PgClient): Effect.Effect<ReadonlyArray<TableSh
       SELECT c.oid::text AS oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
          AND n.nspname NOT IN ('pgstream', 'pg_catalog', 'information_schema') AND n.nspname !~ '^pg_toast' ORDER BY c.oid`
+    const given = yield* givenIds(sql)
     const shapes: Array<TableShape> = []
     for (let at = 0; at < oids.length; at += BATCH) {
       const batch = oids.slice(at, at + BATCH).map((row) => row.oid)
       yield* sql`SAVEPOINT pgstream_shapes`
       const rows = yield* sql<ShapeRow>`
-        SELECT pgstream.shape_now(t.oid::oid) AS shape,
+        SELECT t.oid, pgstream.shape_now(t.oid::oid) AS shape,
                (SELECT i.id::text FROM pgstream.table_ids i WHERE i.oid = t.oid::bigint) AS table_id
           FROM unnest(${batch}::text[]) AS t(oid) `
       yield* sql`ROLLBACK TO SAVEPOINT pgstream_shapes`
-      shapes.push(...rows.flatMap(toShape))
+      shapes.push(...rows.flatMap((row) => toShape(row, given)))
     }
     return shapes
   })
