@@ -62,6 +62,8 @@ const assertIdsByName = (psql: Psql) => {
 describe("a restored dump", () => {
   const source = testDatabase("clone_source")
   const same = testDatabase("clone_same")
+  const down = testDatabase("clone_down")
+  const early = testDatabase("clone_early")
   const servers: Array<PostgresServer> = []
   afterAll(() => Promise.all(servers.map((server) => server.stop())))
 
@@ -83,6 +85,23 @@ describe("a restored dump", () => {
     assert.strictEqual(paused(same.psql, cloneSlot), "user:secret@production.example true")
     await assertAdopted(same.url, same.psql, cloneSlot, "user:secret@production.example false")
     assert.strictEqual(paused(source.psql, slot), "user:secret@production.example false")
+  })
+
+  it("starts paused also what no stream had taken up when it was dumped; for a second slot of the copy, too", async () => {
+    await init(down.url, `${down.name}_slot`)
+    down.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${PRODUCTION}', '', '')`)
+    assert.strictEqual(down.psql(`SELECT count(*) FROM pgstream.checkpoint_definitions`).trim(), "0")
+    restore(early.port, early.name, dump(down.port, down.name))
+    early.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('http://staging.example/hook', '', '')`)
+    for (const slot of [`${early.name}_a`, `${early.name}_b`]) {
+      assert.match((await init(early.url, slot)).notes.join("\n"), /1 endpoints start paused: http:\/\/production\.example/)
+      assert.strictEqual(paused(early.psql, slot), "user:secret@production.example true")
+    }
+    for (const slot of [`${early.name}_a`, `${early.name}_b`]) {
+      await init(early.url, slot, { adopt: true })
+      assert.strictEqual(paused(early.psql, slot), "user:secret@production.example false")
+    }
+    assert.notMatch((await init(early.url, `${early.name}_c`)).notes.join("\n"), /paused/)
   })
 
   it("on another server starts paused, also with the slot's name", async () => {

@@ -44,20 +44,28 @@ export interface Named {
   readonly url: string
 }
 
-/** Endpoints that belong to a stream that is not of this database, and to none that is. */
+/**
+ * Endpoints of another database or a lost stream: a stream that is not of this database has them, they were made
+ * elsewhere (one that no stream had taken up when the dump was made), or a stream of this one has them paused as a
+ * copy's; and no stream of this database has them in use.
+ */
 export const foreign = (
   store: PgClient.PgClient,
   live: ReadonlyArray<string>
 ): Effect.Effect<ReadonlyArray<Named>, SqlError> =>
   store<Named>`
-    WITH owner AS (
+    WITH named AS (
       SELECT endpoint_id, stream FROM pgstream.endpoint_streams
       UNION SELECT endpoint_id, stream FROM pgstream.checkpoint_definitions
       UNION SELECT endpoint_id, stream FROM pgstream.webhook_deliveries
+    ), owner AS (
+      SELECT n.endpoint_id, n.stream = ANY(${live}::text[]) AND NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
+          WHERE x.stream = n.stream AND x.endpoint_id = n.endpoint_id AND x.paused AND starts_with(x.paused_reason, ${REASON})) AS uses
+        FROM named n
     )
     SELECT e.id::text AS id, e.url FROM pgstream.webhook_endpoints e
-     WHERE EXISTS (SELECT FROM owner o WHERE o.endpoint_id = e.id)
-       AND NOT EXISTS (SELECT FROM owner o WHERE o.endpoint_id = e.id AND o.stream = ANY(${live}::text[]))
+     WHERE (EXISTS (SELECT FROM owner o WHERE o.endpoint_id = e.id) OR e.made_in NOT IN ('', pgstream.here()))
+       AND NOT EXISTS (SELECT FROM owner o WHERE o.endpoint_id = e.id AND o.uses)
      ORDER BY e.url`
 
 export const all = (store: PgClient.PgClient): Effect.Effect<ReadonlyArray<Named>, SqlError> =>
@@ -123,6 +131,7 @@ export const adopt = (
     const resumed = yield* store`
       UPDATE pgstream.endpoint_streams SET paused = false, paused_reason = NULL
        WHERE stream = ${stream} AND paused AND starts_with(paused_reason, ${REASON}) RETURNING 1`
+    yield* store`UPDATE pgstream.webhook_endpoints SET made_in = pgstream.here() WHERE made_in <> pgstream.here()`
     const streams = yield* store<{ readonly stream: string }>`
       SELECT stream FROM pgstream.checkpoint WHERE stream <> ALL(${own}::text[])
       UNION SELECT stream FROM pgstream.endpoint_streams WHERE stream <> ALL(${own}::text[])

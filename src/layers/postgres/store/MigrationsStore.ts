@@ -7,10 +7,11 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import store from "../../../../migrations/store/0001_store.ts"
+import madeIn from "../../../../migrations/store/0002_made_in.ts"
 
 const table = "pgstream.migrations_store"
 
-export const storeMigrations = { "0001_store": store }
+export const storeMigrations = { "0001_store": store, "0002_made_in": madeIn }
 
 /** Version that this program needs. */
 export const latestVersion = Math.max(...Object.keys(storeMigrations).map((name) => parseInt(name, 10)))
