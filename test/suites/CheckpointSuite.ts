@@ -53,6 +53,18 @@ export const suite = <E>(name: string, layer: Layer.Layer<Checkpoint, E>) =>
         })
       }))
 
+    it.effect("tells the position alone, and changes nothing by it", () =>
+      Effect.gen(function*() {
+        const checkpoint = yield* Checkpoint
+        const stream = newStream()
+        const endpoint = randomUUID()
+        assert.strictEqual(yield* checkpoint.position(stream), 0)
+        yield* checkpoint.load(stream, "v1")
+        yield* checkpoint.save(stream, update(0x16b374d848, { counts: new Map([[endpoint, { count: 7, epoch: "first" }]]) }))
+        assert.strictEqual(yield* checkpoint.position(stream), 0x16b374d848)
+        assert.deepStrictEqual((yield* checkpoint.load(stream, "v1")).counts.get(endpoint), { count: 7, epoch: "first" })
+      }))
+
     it.effect("loads what was saved, the changes of all saves together", () =>
       Effect.gen(function*() {
         const checkpoint = yield* Checkpoint

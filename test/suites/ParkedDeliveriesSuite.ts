@@ -111,6 +111,18 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries, E>) 
         assert.strictEqual((yield* store.scan(stream, second, undefined, 10)).length, 1)
       }))
 
+    it.effect("ends an endpoint: all its rows go, dead ones too, and no other's", () =>
+      Effect.gen(function*() {
+        const store = yield* ParkedDeliveries
+        const [stream, other, endpoint, second] = [newStream(), newStream(), randomUUID(), randomUUID()]
+        yield* store.write(stream, [parked(endpoint, 1, 0), parked(endpoint, 2, 0, { state: "dead" }), parked(second, 1, 0)])
+        yield* store.write(other, [parked(endpoint, 1, 0)])
+        assert.strictEqual(yield* store.end(stream, endpoint), 2)
+        assert.strictEqual(yield* store.end(stream, endpoint), 0)
+        assert.deepStrictEqual((yield* store.loadKeys(stream, undefined, 10)).map((row) => row.endpointId), [second])
+        assert.strictEqual((yield* store.loadKeys(other, undefined, 10)).length, 1)
+      }))
+
     it.effect("updates attempts, due time, state and error; a dead one keeps its row and frees its keys", () =>
       Effect.gen(function*() {
         const store = yield* ParkedDeliveries

@@ -1,0 +1,141 @@
+/**
+ * Writes of a process that was killed may commit long after its end. Here the old process's statements are real and held
+ * up by real transactions of others, while a new process takes the stream over.
+ */
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as ManagedRuntime from "effect/ManagedRuntime"
+import { randomUUID } from "node:crypto"
+import * as CheckpointPg from "../../src/layers/postgres/store/CheckpointPg.ts"
+import * as ParkedDeliveriesPg from "../../src/layers/postgres/store/ParkedDeliveriesPg.ts"
+import { Checkpoint, CheckpointError, type CheckpointUpdate } from "../../src/services/Checkpoint.ts"
+import { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery } from "../../src/services/ParkedDeliveries.ts"
+import { eventually, testDatabase } from "../support/database.ts"
+import { OpenSession } from "../support/sessions.ts"
+import { migratedStore } from "../support/store.ts"
+
+const database = testDatabase("stream_writers")
+const endpointId = randomUUID()
+let streams = 0
+const newStream = () => ({ systemIdentifier: "1", slotName: `s${streams++}` })
+
+const parked = (n: number): ParkedDelivery => ({
+  endpointId, id: `id-${n}`, body: Buffer.from("{}"), keys: [], sequence: n, selectedBy: [], commitLsn: n, ordinal: 0,
+  table: "public.t", kind: "I", attempts: 0, state: "waiting", dueAtMs: 0, retries: 0, lastError: undefined
+})
+const update = (position: number): CheckpointUpdate => ({
+  position, counts: new Map([[endpointId, { count: position, epoch: "e" }]]), upserted: [], removed: [],
+  shapes: { tables: new Map(), versions: new Map(), entries: [], newIds: [] }
+})
+
+/** What one process has: layers of its own. */
+const makeProcess = () => {
+  const runtime = ManagedRuntime.make(Layer.mergeAll(CheckpointPg.layer, ParkedDeliveriesPg.layer).pipe(Layer.provide(migratedStore(database.url))))
+  afterAll(() => runtime.dispose())
+  return runtime
+}
+const [older, newer] = [makeProcess(), makeProcess()]
+type Stream = ReturnType<typeof newStream>
+const load = (process: typeof older, stream: Stream) => process.runPromise(Effect.flatMap(Checkpoint, (checkpoint) => checkpoint.load(stream, "v")))
+const keys = (stream: Stream) =>
+  newer.runPromise(Effect.flatMap(ParkedDeliveries, (store) => store.loadKeys(stream, undefined, 10))).then((rows) => rows.map(({ id }) => id))
+const write = (stream: Stream, n: number) => older.runPromiseExit(Effect.flatMap(ParkedDeliveries, (store) => store.write(stream, [parked(n)])))
+const waiting = (sql: string) => eventually(`it waits: ${sql}`, () =>
+  database.psql(`SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%${sql}%' AND pid <> pg_backend_pid()`).trim() === "1")
+
+const isRefused = (exit: Exit.Exit<unknown, unknown>): boolean => {
+  const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
+  const value = error?._tag === "Some" ? error.value : undefined
+  if (value instanceof ParkedDeliveriesError) return value.takenOver === true
+  return value instanceof CheckpointError && value.operation === "save"
+}
+
+describe("a stream that is taken over", () => {
+  it("waits for a write of the process before that is under way, and knows then what it parked", async () => {
+    const stream = newStream()
+    await load(older, stream)
+    const blocker = new OpenSession(database.name)
+    // The same row, not committed: the INSERT has to wait for its end.
+    await blocker.run(`BEGIN; INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
+      attempts, retries, sequence, table_name, kind, selected_by, keys, body)
+      VALUES ('1/${stream.slotName}', '${endpointId}', 'id-1', '0/1', 0, 'waiting', now(), 0, 0, 1, '', 'I', '', '', '');`)
+    const writing = write(stream, 1)
+    await waiting("INSERT INTO pgstream.webhook_deliveries")
+    let loaded = false
+    const loading = load(newer, stream).then(() => {
+      loaded = true
+    })
+    await waiting("INSERT INTO pgstream.stream_writers")
+    assert.isFalse(loaded)
+    await blocker.run("ROLLBACK;")
+    assert.isTrue(Exit.isSuccess(await writing))
+    await loading
+    assert.deepStrictEqual(await keys(stream), ["id-1"])
+    await blocker.end()
+  })
+
+  it("refuses a write of the process before that begins after it, held up as it may have been", async () => {
+    const stream = newStream()
+    await load(older, stream)
+    const blocker = new OpenSession(database.name)
+    await blocker.run("BEGIN; LOCK TABLE pgstream.webhook_deliveries IN SHARE MODE;")
+    const writing = write(stream, 1)
+    await waiting("INSERT INTO pgstream.webhook_deliveries")
+    await load(newer, stream)
+    assert.deepStrictEqual(await keys(stream), [])
+    await blocker.run("COMMIT;")
+    assert.isTrue(isRefused(await writing))
+    assert.deepStrictEqual(await keys(stream), [])
+    await blocker.end()
+  })
+
+  it("refuses every kind of write of the process before, and takes its own", async () => {
+    const stream = newStream()
+    await load(older, stream)
+    assert.isTrue(Exit.isSuccess(await write(stream, 1)))
+    await load(newer, stream)
+    const of = (process: typeof older) => {
+      const store = (use: (store: ParkedDeliveries["Service"]) => Effect.Effect<unknown, unknown>) =>
+        process.runPromiseExit(Effect.flatMap(ParkedDeliveries, use))
+      return [
+        () => store((deliveries) => deliveries.write(stream, [parked(2)])),
+        () => store((deliveries) => deliveries.update(stream, [{ ...parked(1), state: "dead" }])),
+        () => store((deliveries) => deliveries.remove(stream, endpointId, ["id-1"])),
+        () => store((deliveries) => deliveries.end(stream, endpointId)),
+        () => process.runPromiseExit(Effect.flatMap(Checkpoint, (checkpoint) => checkpoint.save(stream, update(9))))
+      ]
+    }
+    for (const run of of(older)) assert.isTrue(isRefused(await run()))
+    assert.strictEqual(database.psql(`SELECT event_id || ' ' || state FROM pgstream.webhook_deliveries WHERE stream = '1/${stream.slotName}'`).trim(), "id-1 waiting")
+    assert.strictEqual(database.psql(`SELECT position FROM pgstream.checkpoint WHERE stream = '1/${stream.slotName}'`).trim(), "0/0")
+    for (const run of of(newer)) assert.isTrue(Exit.isSuccess(await run()))
+    assert.deepStrictEqual(await keys(stream), [])
+    assert.strictEqual(database.psql(`SELECT position FROM pgstream.checkpoint WHERE stream = '1/${stream.slotName}'`).trim(), "0/9")
+  })
+
+  it("is not held up by a client that went between two statements of a transaction for longer than 30 s", async () => {
+    const stream = newStream()
+    await load(older, stream)
+    database.psql(`CREATE TABLE public.noted (timeout text);
+      CREATE FUNCTION public.note() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN INSERT INTO public.noted VALUES (current_setting('idle_in_transaction_session_timeout')); RETURN NULL; END $$;
+      CREATE TRIGGER note AFTER UPDATE ON pgstream.checkpoint FOR EACH ROW EXECUTE FUNCTION public.note();`)
+    await older.runPromise(Effect.flatMap(Checkpoint, (checkpoint) => checkpoint.save(stream, update(2))))
+    database.psql("DROP TRIGGER note ON pgstream.checkpoint")
+    assert.strictEqual(database.psql("SELECT timeout FROM public.noted").trim(), "30s")
+  })
+
+  it("does not end the rows of an endpoint that a subscription still names", async () => {
+    const stream = newStream()
+    await load(older, stream)
+    database.psql("INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('http://kept/')")
+    const kept = database.psql("SELECT endpoint_id FROM pgstream.webhook_subscriptions WHERE url = 'http://kept/'").trim()
+    const end = Effect.flatMap(ParkedDeliveries, (store) => store.end(stream, kept))
+    await older.runPromise(Effect.flatMap(ParkedDeliveries, (store) => store.write(stream, [{ ...parked(1), endpointId: kept }])))
+    assert.strictEqual(await older.runPromise(end), 0)
+    database.psql("DELETE FROM pgstream.webhook_subscriptions")
+    assert.strictEqual(await older.runPromise(end), 1)
+  })
+})
