@@ -90,7 +90,7 @@ it.effect("ready needs a connected source, progress, and a store", () =>
       Effect.forEach(checks, ({ name, problem }) => Effect.map(problem, (text) => [name, text] as const)),
       (all) => Object.fromEntries(all)
     )
-    const well = { source: undefined, progress: undefined, store: undefined }
+    const well = { source: undefined, standby: undefined, progress: undefined, store: undefined }
     assert.deepStrictEqual(yield* found, well)
 
     state = stateOf({ connected: false, sinceMs: 1_000 })

@@ -30,6 +30,7 @@ import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
+import * as SourceProbePg from "../postgres/replication/SourceProbePg.ts"
 import * as SlotSource from "../postgres/replication/SlotSource.ts"
 import * as SlotSourcePglr from "../postgres/replication/SlotSourcePglr.ts"
 import * as PublicationScan from "../postgres/setup/PublicationScan.ts"
@@ -70,7 +71,10 @@ export const pipelineLayer = (settings: AppSettings) =>
     TransformerNone.layer,
     SnapshotterNone.layer,
     ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer)),
-    Health.layer.pipe(Layer.provide(HealthChecksLive.layer), Layer.provide(StoreProbePg.layer)),
+    Health.layer.pipe(
+      Layer.provide(HealthChecksLive.layer),
+      Layer.provide(Layer.mergeAll(StoreProbePg.layer, SourceProbePg.layer()))
+    ),
     PublicationScan.layer(settings.schemaScanIntervalMs)
   ).pipe(
     Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),

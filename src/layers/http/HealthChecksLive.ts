@@ -1,6 +1,6 @@
 /**
- * What makes the service ready: the source connection reads, what it read gets settled, and the
- * store answers.
+ * What makes the service ready: the source connection reads, and is no synchronous standby, what it
+ * read gets settled, and the store answers.
  *
  * Settled means delivered or parked, so slow endpoints do not make it red: what was handed on waits
  * for them at most the live time. It is red when the store takes nothing, or a stage hangs.
@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import { type HealthCheck, HealthChecks } from "../../services/HealthChecks.ts"
 import { Listener, type ListenerState } from "../../services/Listener.ts"
+import { SourceProbe } from "../../services/SourceProbe.ts"
 import { StoreProbe } from "../../services/StoreProbe.ts"
 
 /** How often the positions are compared, ms. */
@@ -40,6 +41,7 @@ export const layer: Layer.Layer<HealthChecks, never, Listener | StoreProbe> = La
   HealthChecks,
   Effect.gen(function*() {
     const listener = yield* Listener
+    const source = yield* SourceProbe
     const store = yield* StoreProbe
     const { look, problem } = progress()
     const now = Clock.currentTimeMillis
@@ -47,6 +49,7 @@ export const layer: Layer.Layer<HealthChecks, never, Listener | StoreProbe> = La
     yield* Effect.forkScoped(Effect.repeat(looking, Schedule.spaced(LOOK_MS)))
     const checks: ReadonlyArray<HealthCheck> = [
       { name: "source", problem: Effect.map(listener.state, sourceProblem) },
+      { name: "standby", problem: source.problem },
       { name: "progress", problem: Effect.andThen(looking, Effect.map(now, problem)) },
       {
         name: "store",
