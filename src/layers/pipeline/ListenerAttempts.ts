@@ -85,7 +85,12 @@ export const make = Effect.fnUntraced(function*(
         if (exit.failure.permanent) return yield* fail(exit.failure)
         pace.attempts++
         yield* Effect.logWarning(what).pipe(
-          Effect.annotateLogs({ code: exit.failure.code, reason: exit.failure.summary, attempt: pace.attempts })
+          Effect.annotateLogs({
+            code: exit.failure.code,
+            reason: exit.failure.summary,
+            ...(exit.failure.mend === "" ? {} : { mend: exit.failure.mend }),
+            attempt: pace.attempts
+          })
         )
       }
     })
