@@ -1,11 +1,10 @@
 /** Endpoints as they were read last, for plain lookups, with watchers that are told what differs from before. */
-import type { Endpoint, EndpointId } from "./Subscription.ts"
+import { type Endpoint, type EndpointId, sendsAlike } from "./Subscription.ts"
 
 export type EndpointWatcher = (id: EndpointId, endpoint: Endpoint | undefined) => void
 
 const same = (a: Endpoint, b: Endpoint): boolean =>
-  a.url === b.url && a.order === b.order && a.concurrency === b.concurrency && a.paused === b.paused &&
-  a.pausedReason === b.pausedReason
+  sendsAlike(a, b) && a.pausedReason === b.pausedReason
 
 export class KnownEndpoints {
   private readonly rows = new Map<EndpointId, Endpoint>()

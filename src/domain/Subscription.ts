@@ -3,6 +3,7 @@
  * Definitions are positions in the stream: those in force at a checkpoint are stored with it.
  */
 import type { ChangeKind } from "./Change.ts"
+import type { Sending } from "./Sending.ts"
 
 export type EndpointId = string
 export type SubscriptionId = string
@@ -53,4 +54,11 @@ export interface Endpoint {
   readonly paused: boolean
   /** Why it is paused, in words for `status`; `undefined` while it is not. */
   readonly pausedReason: string | undefined
+  /** Secrets, headers, authorization, certificates; absent: none. */
+  readonly sending?: Sending
 }
+
+/** Nothing differs that a connection is opened with, or that its lanes go by. */
+export const sendsAlike = (a: Endpoint, b: Endpoint): boolean =>
+  a.url === b.url && a.order === b.order && a.concurrency === b.concurrency && a.paused === b.paused &&
+  a.sending?.version === b.sending?.version

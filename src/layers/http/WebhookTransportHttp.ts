@@ -2,7 +2,8 @@
  * Webhooks over HTTP/1.1 with keep-alive: one lane (connection) per request in flight, taken from a
  * free list.
  *
- * - `webhook-timestamp` is made per attempt, in seconds.
+ * - `webhook-timestamp` is made per attempt, in seconds, and so is `webhook-signature`, for an endpoint with a secret.
+ * - Authorization: what the endpoint has, else the URL's userinfo.
  * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it
  *   elsewhere.
  * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does:
@@ -10,8 +11,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { AttemptResult } from "../../domain/Delivery.ts"
+import * as Sending from "../../domain/Sending.ts"
+import type { Endpoint } from "../../domain/Subscription.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import {
@@ -20,15 +24,16 @@ import {
 import { version } from "../../version.ts"
 import { type Connect, connectorFor } from "./connecting.ts"
 import { Lane } from "./Lane.ts"
+import { type Signer, signerFor } from "./Signer.ts"
 
 const USER_AGENT = `pgstream/${version}`
 
 const stopped: AttemptResult = { _tag: "NoAnswer", reason: "stopped" }
 
-/** A URL that cannot be sent to: every attempt says so. */
-const unusable: EndpointConnection = {
-  send: (_request, done) => queueMicrotask(() => done({ _tag: "NoAnswer", reason: "not a usable URL" }))
-}
+/** What cannot be sent to: every attempt says why. */
+const unusable = (reason: string): EndpointConnection => ({
+  send: (_request, done) => queueMicrotask(() => done({ _tag: "NoAnswer", reason }))
+})
 
 class Connection implements EndpointConnection {
   private readonly idle: Array<Lane> = []
@@ -44,17 +49,23 @@ class Connection implements EndpointConnection {
   private closed = false
   private second = 0
   private secondText = ""
+  private readonly signer: Signer | undefined
 
-  constructor(target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, maxIdle: number) {
+  /** Throws where the endpoint's certificates cannot be used. */
+  constructor(endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) {
+    const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
+    const authorization = content.auth === null ? target.authorization : Sending.authorizationOf(content.auth)
     this.origin = target.origin
-    this.connect = connectorFor(target.origin, attemptTimeoutMs)
+    this.connect = connectorFor(target.origin, attemptTimeoutMs, content)
     this.path = target.path
     this.attemptTimeoutMs = attemptTimeoutMs
-    this.maxIdle = maxIdle
+    this.maxIdle = endpoint.concurrency
+    this.signer = signerFor(endpoint.sending)
     this.fixed = [
       "content-type", "application/json",
       "user-agent", USER_AGENT,
-      ...(target.authorization === undefined ? [] : ["authorization", target.authorization])
+      ...(authorization === undefined ? [] : ["authorization", authorization]),
+      ...Object.entries(content.headers).flat()
     ]
   }
 
@@ -86,6 +97,7 @@ class Connection implements EndpointConnection {
     if (second !== this.second) {
       this.second = second
       this.secondText = String(second)
+      this.signer?.expire(nowMs)
     }
     const headers = [
       ...this.fixed,
@@ -95,6 +107,9 @@ class Connection implements EndpointConnection {
     ]
     if (request.sequence > 0) {
       headers.push("webhook-sequence", String(request.sequence), "webhook-epoch", request.epoch)
+    }
+    if (this.signer !== undefined) {
+      headers.push("webhook-signature", this.signer.sign(request.id, this.secondText, request.body))
     }
     return headers
   }
@@ -123,6 +138,15 @@ class Connection implements EndpointConnection {
   }
 }
 
+/** `undefined`: its certificates cannot be used. */
+const connectionTo = (endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) => {
+  try {
+    return new Connection(endpoint, target, attemptTimeoutMs)
+  } catch {
+    return undefined
+  }
+}
+
 export const layer = Layer.effect(
   WebhookTransport,
   Effect.gen(function*() {
@@ -131,13 +155,12 @@ export const layer = Layer.effect(
       open: (endpoint) =>
         Effect.gen(function*() {
           const target = WebhookUrl.parse(endpoint.url)
-          if (Result.isFailure(target)) return unusable
-          return yield* Effect.acquireRelease(
-            Effect.sync(() =>
-              new Connection(target.success, settings.attemptTimeoutMs, endpoint.concurrency)
-            ),
-            (connection) => Effect.sync(() => connection.close())
+          if (Result.isFailure(target)) return unusable("not a usable URL")
+          const connection = yield* Effect.acquireRelease(
+            Effect.sync(() => connectionTo(endpoint, target.success, settings.attemptTimeoutMs)),
+            (opened) => Effect.sync(() => opened?.close())
           )
+          return connection ?? unusable("TLS failed: the endpoint's certificates cannot be used")
         })
     })
   })

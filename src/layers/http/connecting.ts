@@ -15,9 +15,30 @@ const trusted = (): SecureContext => {
   return authorities
 }
 
-/** `origin`: with `https:` the server's certificate is verified. `timeoutMs`: for the connection alone. */
-export const connectorFor = (origin: string, timeoutMs: number): Connect => {
-  const tls = origin.startsWith("https:") ? { secureContext: trusted() } : {}
+/** An endpoint's own certificates, PEM. */
+export interface Certificates {
+  /** In place of the authorities of the system. */
+  readonly ca: string | null
+  readonly client: { readonly certificate: string; readonly key: string } | null
+}
+
+/** Throws on what is no PEM, or a key of another certificate. */
+const contextFor = ({ ca, client }: Certificates): SecureContext => {
+  if (ca === null && client === null) return trusted()
+  return createSecureContext({
+    ca: ca ?? [...getCACertificates("default"), ...getCACertificates("system")],
+    ...(client === null ? {} : { cert: client.certificate, key: client.key })
+  })
+}
+
+const NO_CERTIFICATES: Certificates = { ca: null, client: null }
+
+/**
+ * `origin`: with `https:` the server's certificate is verified. `timeoutMs`: for the connection alone. Throws where
+ * `certificates` cannot be used.
+ */
+export const connectorFor = (origin: string, timeoutMs: number, certificates = NO_CERTIFICATES): Connect => {
+  const tls = origin.startsWith("https:") ? { secureContext: contextFor(certificates) } : {}
   const connector = buildConnector({ allowH2: false, timeout: timeoutMs, ...tls })
   // The types of undici leave out the socket that its connector gives back.
   return connector as unknown as Connect

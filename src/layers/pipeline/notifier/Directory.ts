@@ -7,7 +7,7 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
-import type { Endpoint, EndpointId } from "../../../domain/Subscription.ts"
+import { type Endpoint, type EndpointId, sendsAlike } from "../../../domain/Subscription.ts"
 import type { EndpointCount } from "../../../services/Checkpoint.ts"
 import type { Endpoints } from "../../../services/Endpoints.ts"
 import { NotifierError } from "../../../services/Notifier.ts"
@@ -103,6 +103,3 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
 
   return { lanes, withFuture: new Set(), open, follow }
 }
-
-const sendsAlike = (a: Endpoint, b: Endpoint): boolean =>
-  a.url === b.url && a.order === b.order && a.concurrency === b.concurrency && a.paused === b.paused
