@@ -16,11 +16,13 @@ import type { StreamId } from "../../domain/StreamId.ts"
 
 const MIN_INTERVAL_MS = 200
 const DURATION_FACTOR = 20
+/** The last save may take so long, ms: a store that is away must not keep a process from its end. */
+const FINISH_LIMIT_MS = 5_000
 
 export interface Settling {
   /** Never ends by itself. */
   readonly loop: Effect.Effect<never, CheckpointError | NotifierError | SchemaLogError>
-  /** After the Notifier has drained: one last save and acknowledgement. */
+  /** After the Notifier has drained: one last save and acknowledgement, within 5 s; never fails. */
   readonly finish: Effect.Effect<void>
 }
 
@@ -31,7 +33,8 @@ const changesMoreThanPosition = (update: CheckpointUpdate): boolean =>
   update.shapes.tables.size > 0 ||
   update.shapes.versions.size > 0 ||
   update.shapes.entries.length > 0 ||
-  update.shapes.newIds.length > 0
+  update.shapes.newIds.length > 0 ||
+  update.shapes.recent !== undefined
 
 export const make = Effect.fnUntraced(function*(
   stream: StreamId,
@@ -66,7 +69,7 @@ export const make = Effect.fnUntraced(function*(
   const finish = Effect.gen(function*() {
     const rest = yield* notifying.rest
     if (rest !== undefined) yield* settle(rest.update)
-  }).pipe(Effect.catchCause((cause) => Effect.logWarning("The last checkpoint was not stored; its events come again.", cause)))
+  }).pipe(Effect.timeout(FINISH_LIMIT_MS), Effect.catchCause((cause) => Effect.logWarning("The last checkpoint was not stored; its events come again.", cause)))
 
   const settling: Settling = { loop, finish }
   return settling
