@@ -27,7 +27,7 @@ const setUp = async (label: string): Promise<TestDatabase> => {
 }
 const slotOf = (database: TestDatabase, plugin: Plugin) => `${plugin}_${database.name}`
 const itemsOf = (database: TestDatabase, plugin: Plugin) => Effect.runPromise(Golden.decode(database.url, slotOf(database, plugin), plugin))
-const deliver = (items: ReadonlyArray<Item>, from?: ShapesSnapshot, size?: number) => Effect.runPromise(Golden.deliver(items, "inj", size, from))
+const deliver = (items: ReadonlyArray<Item>, from?: ShapesSnapshot, size?: number) => Effect.runPromise(Golden.deliver(items, "on", size, from))
 
 const fold = (from: ShapesSnapshot, deltas: ReadonlyArray<ShapesDelta>): ShapesSnapshot => {
   const tables = new Map<number, TableShape>(from.tables.map((t) => [t.oid, t]))

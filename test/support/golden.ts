@@ -1,15 +1,15 @@
 /**
  * Golden scenarios without the network: a scenario's SQL on a database of its own, both plugins' output read with SQL
- * functions, through decoder, TableShapes, Injector and Body, and the lines of `payloads/*.norm.txt` beside it.
+ * functions, through decoder, TableShapes, Injector and Body.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import { execFile, execFileSync } from "node:child_process"
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import type { Data } from "../../conformance/Payload.ts"
 import { BodyWriter } from "../../src/domain/Body.ts"
 import type { Chunk, Item } from "../../src/domain/Chunk.ts"
 import * as Decoder from "../../src/domain/Decoder.ts"
@@ -25,12 +25,15 @@ import type { Plugin } from "../../src/services/ChangeSource.ts"
 import { Injector } from "../../src/services/Injector.ts"
 import { TableShapes } from "../../src/services/TableShapes.ts"
 
-/** Beside the clone, or where `PGSTREAM_GOLDEN` says. */
-export const goldenDir = process.env["PGSTREAM_GOLDEN"] ?? join(import.meta.dirname, "../../../shared/golden")
-export const hasGolden = existsSync(join(goldenDir, "scenarios"))
+/** Golden is beside the clone, or where `PGSTREAM_GOLDEN` says. */
+const goldenDir = process.env["PGSTREAM_GOLDEN"] ?? join(import.meta.dirname, "../../../shared/golden")
 
-export const scenarios = (): ReadonlyArray<string> =>
-  hasGolden ? readdirSync(join(goldenDir, "scenarios")).filter((f) => f.endsWith(".sql")).map((f) => f.slice(0, -4)).toSorted() : []
+/** Golden, if it is there, and our own scenarios. */
+export const directories: ReadonlyArray<string> = [goldenDir, join(import.meta.dirname, "../../conformance")]
+  .filter((dir) => existsSync(join(dir, "scenarios")))
+
+export const scenarios = (dir: string): ReadonlyArray<string> =>
+  readdirSync(join(dir, "scenarios")).filter((f) => f.endsWith(".sql")).map((f) => f.slice(0, -4)).toSorted()
 
 export interface Server {
   readonly port: number
@@ -59,7 +62,7 @@ export const runSqlAsync = (server: Server, database: string, sql: string): Prom
     })
   })
 
-export const scenarioSql = (name: string): string => readFileSync(join(goldenDir, "scenarios", `${name}.sql`), "utf8")
+export const scenarioSql = (dir: string, name: string): string => readFileSync(join(dir, "scenarios", `${name}.sql`), "utf8")
 
 /** Schema, event triggers, publication, and a slot for each plugin, named `<plugin>_<database>`. */
 export const prepare = (url: string, slots: ReadonlyArray<{ readonly name: string; readonly plugin: Plugin }>) =>
@@ -111,7 +114,7 @@ export interface Outcome {
 const nothing: ShapesSnapshot = { tables: [], versions: [] }
 
 /** Through TableShapes, Injector and Body, in chunks of `size` items. Definitions and marks are consumed, as the Dispatcher does. */
-export const deliver = (items: ReadonlyArray<Item>, injector: "plain" | "inj", size = 7, from = nothing): Effect.Effect<Outcome> =>
+export const deliver = (items: ReadonlyArray<Item>, injector: "on" | "off", size = 7, from = nothing): Effect.Effect<Outcome> =>
   Effect.gen(function*() {
     const shapes = yield* (yield* TableShapes).open(from)
     const { inject } = yield* Injector
@@ -131,48 +134,9 @@ export const deliver = (items: ReadonlyArray<Item>, injector: "plain" | "inj", s
     }
     return { sent, deltas }
   }).pipe(
-    Effect.provide(Layer.mergeAll(TableShapesLive.layer, injector === "inj" ? InjectorLive.layer : InjectorNone.layer)),
+    Effect.provide(Layer.mergeAll(TableShapesLive.layer, injector === "on" ? InjectorLive.layer : InjectorNone.layer)),
     Effect.orDie
   )
 
-export interface DataColumn {
-  readonly id: string
-  readonly name: string
-  readonly type: string
-  readonly value: unknown
-}
-
 /** The `Data` of a payload. */
-export interface Data {
-  readonly action: string
-  readonly timestamp: string
-  readonly lsn: string
-  readonly schema: string
-  readonly table: string
-  readonly columns: ReadonlyArray<DataColumn> | null
-  readonly identity: ReadonlyArray<DataColumn> | null
-  readonly metadata: { readonly schema_id: string | null; readonly table_pgstream_id: string; readonly id_col_pgstream_id: ReadonlyArray<string> | null }
-  readonly prefix?: string
-  readonly content?: string
-  readonly content_base64?: string
-}
-
 export const dataOf = (body: string): Data => (JSON.parse(body) as { Data: Data }).Data
-
-/** Golden's bodies, parsed. */
-export const golden = (name: string, injector: "plain" | "inj"): ReadonlyArray<Data> =>
-  readFileSync(join(goldenDir, "payloads", `${name}.${injector}.jsonl`), "utf8").split("\n").filter(Boolean)
-    .map((line) => dataOf((JSON.parse(line) as { body: string }).body))
-
-/** golden/normalise.mjs over these events: a line each, run-dependent parts replaced. */
-export const normalise = (events: ReadonlyArray<Data>): ReadonlyArray<string> => {
-  const dir = mkdtempSync(join(tmpdir(), "pgstream-golden-"))
-  try {
-    const file = join(dir, "events.jsonl")
-    writeFileSync(file, events.map((Data) => JSON.stringify({ path: "/webhook", headers: [], body: JSON.stringify({ Data }) })).join("\n"))
-    const script = join(goldenDir, "normalise.mjs")
-    return execFileSync(process.execPath, [script, file], { encoding: "utf8", maxBuffer: 1 << 28 }).split("\n").filter(Boolean)
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
-}
