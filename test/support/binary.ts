@@ -29,7 +29,7 @@ export interface Program {
   init(...args: ReadonlyArray<string>): Promise<Ended>
   /** Does not wait for anything. */
   start(...args: ReadonlyArray<string>): RunningProgram
-  /** Waits until it follows the slot. */
+  /** Waits until it follows the slot, which it says at level info. */
   run(...args: ReadonlyArray<string>): Promise<RunningProgram>
 }
 
