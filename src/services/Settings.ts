@@ -20,6 +20,8 @@ export interface SourceSettingsShape {
   readonly backoffMaxMs: number
   /** Silence after which the server is asked over another connection. Default 30,000 ms. */
   readonly silenceMs: number
+  /** IANA name of the zone that `timestamptz` is written in, in rows and in `timestamp`. Default UTC. */
+  readonly timezone?: string | undefined
 }
 export class SourceSettings extends Context.Service<SourceSettings, SourceSettingsShape>()("pgstream/services/SourceSettings") {}
 

@@ -11,6 +11,7 @@ import * as EventId from "../../src/domain/EventId.ts"
 import * as HeartbeatNone from "../../src/layers/pipeline/HeartbeatNone.ts"
 import * as ListenerLive from "../../src/layers/pipeline/Listener.ts"
 import * as HeartbeatPg from "../../src/layers/postgres/replication/HeartbeatPg.ts"
+import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
 import * as SlotSource from "../../src/layers/postgres/replication/SlotSource.ts"
 import * as SlotSourcePglr from "../../src/layers/postgres/replication/SlotSourcePglr.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
@@ -129,6 +130,27 @@ for (const driver of drivers) {
         assert.isTrue((yield* listener.state).connected)
       }).pipe(Effect.scoped))
 
+    it.live("writes times in the zone that is configured, whatever the database says, and the same with each plugin", () =>
+      Effect.gen(function*() {
+        const database = testDatabase("listener_zone")
+        database.psql(`ALTER DATABASE "${database.name}" SET timezone = 'America/New_York'; CREATE TABLE z(at timestamptz PRIMARY KEY)`)
+        const times: Array<string> = []
+        for (const [plugin, timezone] of plugins.flatMap((plugin) => [[plugin, "Asia/Kolkata"], [plugin, undefined]] as const)) {
+          const slotName = `listener_${process.pid}_${slots++}`
+          makeSlot(database, slotName, plugin)
+          const { items } = yield* collect(driver, settings(database.url, slotName, { timezone }))
+          yield* run(database.url, "DELETE FROM z")
+          yield* run(database.url, "INSERT INTO z VALUES ('2026-07-01 12:00:00.5+00')")
+          const inserted = () => items.find((item) => item._tag === "Change" && item.kind === "I")
+          yield* eventually("the row arrives", Effect.sync(() => inserted() !== undefined))
+          const change = inserted()!
+          if (change._tag !== "Change") return
+          const row = change.newRow()!
+          times.push(`${row.bytes.toString("utf8", row.spans[0], row.spans[1])} ${change.transaction.timestamp.replace(/^.*(?=[+-])/, "")}`)
+        }
+        assert.deepStrictEqual(times, plugins.flatMap(() => ["2026-07-01 17:30:00.5+05:30 +05:30", "2026-07-01 12:00:00.5+00 +00"]))
+      }).pipe(Effect.scoped))
+
     it.live("traffic outside of the stream does not hold WAL: keepalives move the slot", () =>
       Effect.gen(function*() {
         const database = testDatabase("listener_idle")
@@ -155,6 +177,7 @@ describe("HeartbeatPg", () => {
         const other = testDatabase("heartbeat_noise")
         const slotName = `listener_${process.pid}_${slots++}`
         makeSlot(database, slotName, plugin)
+        yield* Sql.make(Redacted.make(database.url), "test").pipe(Effect.flatMap(MigrationsSource.run), Effect.scoped)
         const shape = settings(database.url, slotName)
         const context = yield* Layer.build(HeartbeatPg.layer.pipe(
           Layer.provide(Sql.layerSource),

@@ -14,6 +14,7 @@ import type { Chunk, Item } from "../../domain/Chunk.ts"
 import * as Decoder from "../../domain/Decoder.ts"
 import type { Frames } from "../../domain/Frame.ts"
 import * as Lsn from "../../domain/Lsn.ts"
+import * as Timestamp from "../../domain/Timestamp.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
 import { ChangeSource, type SourceConnection, type SourceError } from "../../services/ChangeSource.ts"
 import { FailPoints } from "../../services/FailPoints.ts"
@@ -36,6 +37,7 @@ const make = Effect.gen(function*() {
   const heartbeat = yield* Heartbeat
   const { hit } = yield* FailPoints
   const attempts = yield* Attempts.make(settings)
+  const zone = settings.timezone === undefined ? undefined : Timestamp.zone(settings.timezone)
 
   const identify: Effect.Effect<StreamId, ListenerError> = Effect.suspend(() =>
     attempts.persist({ attempts: 0 }, "The source cannot be reached; trying again.", source.identify)
@@ -48,7 +50,7 @@ const make = Effect.gen(function*() {
         Scope.provide(scope),
         Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
       )
-      const decoder = Decoder.make(connection.plugin, { maxFrameBytes: settings.maxFrameBytes })
+      const decoder = Decoder.make(connection.plugin, { maxFrameBytes: settings.maxFrameBytes, zone })
       const open: Open = { connection, decoder, scope }
       return open
     })

@@ -13,6 +13,7 @@ const source: ReadonlyArray<Key> = [
   { id: "source.backoffInitial", env: "PGSTREAM_POSTGRES_LISTENER_EXP_BACKOFF_INITIAL_INTERVAL", yaml: "source.postgres.retry_policy.exponential.initial_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "500ms", meaning: "First wait before the source is connected anew; doubles, with jitter." },
   { id: "source.backoffMax", env: "PGSTREAM_POSTGRES_LISTENER_EXP_BACKOFF_MAX_INTERVAL", yaml: "source.postgres.retry_policy.exponential.max_interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "30s", meaning: "Longest wait between two connections to the source." },
   { id: "source.backoffConstant", env: "PGSTREAM_POSTGRES_LISTENER_BACKOFF_INTERVAL", yaml: "source.postgres.retry_policy.constant.interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "", meaning: "The same wait each time, in place of the two above." },
+  { id: "source.timezone", env: "PGSTREAM_POSTGRES_TIMEZONE", yaml: "source.postgres.timezone", kind: "text", state: "works", standard: "UTC", meaning: "Zone (IANA name, such as Europe/Madrid) that `timestamptz` values and `timestamp` are written in. The zone of the server, database or role has no say." },
   { id: "source.scan", env: "PGSTREAM_SCHEMA_SCAN_INTERVAL", yaml: "source.postgres.schema_scan_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "How often the catalog is compared with the schema log." }
 ]
 

@@ -111,7 +111,8 @@ const readSource = (reader: Reader, collected: Collected): Source | undefined =>
     readAheadBytes: reader.bytes("source.readAhead", 8 * 1024 * 1024),
     backoffInitialMs,
     backoffMaxMs: constant ?? Math.max(backoffInitialMs, reader.duration("source.backoffMax", 30_000)),
-    silenceMs: reader.duration("source.silence", 30_000)
+    silenceMs: reader.duration("source.silence", 30_000),
+    timezone: reader.parsed("source.timezone", Value.timezone)
   }
   if (target === undefined) return undefined
   return { target, settings: { url: PostgresUrl.toUrl(target), slotName: slot ?? "", ...rest } }

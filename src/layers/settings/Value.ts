@@ -5,6 +5,7 @@
  * - Bytes: a whole number, or one with B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).
  */
 import * as Result from "effect/Result"
+import * as Timestamp from "../../domain/Timestamp.ts"
 
 export type Parsed<A> = Result.Result<A, string>
 
@@ -67,6 +68,12 @@ export const address = (text: string): Parsed<Address> => {
   const loopback = host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host)
   return Result.succeed({ host, port, loopback })
 }
+
+/** A zone by name. No `+02:00`: Postgres takes the sign of that the other way round. */
+export const timezone = (text: string): Parsed<string> =>
+  /^[A-Za-z][A-Za-z0-9_+-]*(?:\/[A-Za-z0-9_+-]+)*$/.test(text) && Timestamp.zone(text) !== undefined
+    ? Result.succeed(text)
+    : Result.fail(`is no zone that is known here; write its IANA name, for example Europe/Madrid or UTC`)
 
 export const slotName = (text: string): Parsed<string> =>
   /^[a-z0-9_]{1,63}$/.test(text)

@@ -167,6 +167,12 @@ describe("values", () => {
     assert.strictEqual(settings(withEnv({})).notifier.concurrency, 64)
     assert.lengthOf(problems(withEnv({ PGSTREAM_WEBHOOK_NOTIFIER_WORKER_COUNT: "-1" })), 1)
   })
+  it("takes a zone by name only", () => {
+    const zone = (text: string) => withEnv({ PGSTREAM_POSTGRES_TIMEZONE: text })
+    assert.strictEqual(settings(zone("Europe/Madrid")).source.timezone, "Europe/Madrid")
+    assert.isUndefined(settings(withEnv({})).source.timezone)
+    for (const text of ["Mars/Base", "+02:00", "CEST'; x", ""]) assert.match(problems(zone(text)).join(), text === "" ? /^$/ : /is no zone/)
+  })
   it("refuses what cannot be a slot", () => {
     for (const slot of ["Bad-Slot", "a'b", "x".repeat(64)]) {
       assert.match(problems(withEnv({ PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME: slot }))[0] ?? "", /is no name of a slot/)

@@ -315,6 +315,10 @@ export const pinnedParameters: Readonly<Record<string, string>> = {
   lock_timeout: "0"
 }
 
+/** The same for a session that streams: its zone is a setting of ours. */
+export const streamParameters = (timezone: string | undefined): Readonly<Record<string, string>> =>
+  timezone === undefined ? pinnedParameters : { ...pinnedParameters, timezone }
+
 /** A session that is closed with its scope. */
 export const open = (target: ConnectionTarget, options: SessionOptions) =>
   Effect.acquireRelease(

@@ -162,7 +162,7 @@ export const layer: Layer.Layer<ChangeSource, never, SourceSettings> = Layer.eff
       const session = yield* Session.open(target, {
         replication: true,
         maxBodyBytes: XLOG_HEADER_BYTES + settings.maxFrameBytes + 1,
-        parameters: Session.pinnedParameters
+        parameters: Session.streamParameters(settings.timezone)
       })
       const checked = yield* check(session, settings.slotName, from)
       return yield* start(settings, session, checked, from)

@@ -21,7 +21,7 @@ import { check, type Checked, publicationMissing } from "./Checks.ts"
 import { openControl, parseTarget } from "./createSlot.ts"
 import * as Liveness from "./Liveness.ts"
 import { startCommand } from "./pluginOptions.ts"
-import { pinnedParameters } from "./Session.ts"
+import { pinnedParameters, streamParameters } from "./Session.ts"
 import { SlotReader } from "./SlotReader.ts"
 import { connectionOf, identify, skipsPublication, statusIntervalMs, streamError } from "./SlotSource.ts"
 import { SocketStream } from "./SocketStream.ts"
@@ -56,15 +56,15 @@ export const sentMsOf = (replyUs: number): number => {
 const FAREWELL = Buffer.from([0x63, 0, 0, 0, 4, 0x58, 0, 0, 0, 4])
 
 /** `-c name=value` for each pinned setting, after those of the URL, so that ours hold. */
-export const startOptions = (target: ConnectionTarget): string =>
+export const startOptions = (target: ConnectionTarget, timezone?: string): string =>
   [
     ...(target.options === undefined ? [] : [target.options]),
-    ...Object.entries({ ...target.parameters, ...pinnedParameters })
+    ...Object.entries({ ...target.parameters, ...streamParameters(timezone) })
       .filter(([name]) => name !== "application_name")
       .map(([name, value]) => `-c ${name}=${value.replaceAll(/[\\ ]/g, "\\$&")}`)
   ].join(" ")
 
-const clientConfig = (target: ConnectionTarget, stream: SocketStream) => ({
+const clientConfig = (target: ConnectionTarget, stream: SocketStream, timezone: string | undefined) => ({
   stream: () => stream,
   ssl: false,
   host: target.hosts[0]!.host,
@@ -73,7 +73,7 @@ const clientConfig = (target: ConnectionTarget, stream: SocketStream) => ({
   ...(target.password === undefined ? {} : { password: Redacted.value(target.password) }),
   database: target.database,
   application_name: target.applicationName ?? pinnedParameters["application_name"],
-  options: startOptions(target)
+  options: startOptions(target, timezone)
 })
 
 /** What `pg` says, in our words: a refusal of the server keeps its fields. */
@@ -99,9 +99,9 @@ class Connection {
   processId = 0
   #batch = 0
 
-  constructor(target: ConnectionTarget) {
+  constructor(target: ConnectionTarget, timezone: string | undefined) {
     this.stream = new SocketStream(target)
-    this.service = new LogicalReplicationService(clientConfig(target, this.stream), {
+    this.service = new LogicalReplicationService(clientConfig(target, this.stream, timezone), {
       acknowledge: { auto: false, timeoutSeconds: 0 },
       flowControl: { enabled: false }
     })
@@ -198,7 +198,7 @@ const start = Effect.fnUntraced(function*(
 ) {
   const startedAt = Math.max(from, checked.confirmedFlush)
   const connection = yield* Effect.acquireRelease(
-    Effect.sync(() => new Connection(target)),
+    Effect.sync(() => new Connection(target, settings.timezone)),
     (connection) => Effect.promise(() => connection.close())
   )
   const reader = yield* Effect.acquireRelease(
