@@ -2,7 +2,8 @@
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
-import { copyFileSync, chmodSync, chownSync, statSync } from "node:fs"
+import { copyFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { identifySystem } from "../../src/layers/postgres/replication/createSlot.ts"
 import { SourceError } from "../../src/services/ChangeSource.ts"
@@ -112,6 +113,23 @@ describe("TLS", () => {
         assert.notInclude(error.message, encoded)
       }))
   }
+
+  it.live("the verify modes trust ~/.postgresql/root.crt where the URL names no authority", () =>
+    Effect.gen(function*() {
+      const home = mkdtempSync(join(tmpdir(), "pgstream-home-"))
+      const before = process.env["HOME"]
+      yield* Effect.addFinalizer(() => Effect.sync(() => {
+        process.env["HOME"] = before
+        rmSync(home, { recursive: true })
+      }))
+      mkdirSync(join(home, ".postgresql"))
+      process.env["HOME"] = home
+      copyFileSync(certificates.ca, join(home, ".postgresql/root.crt"))
+      assert.isTrue(yield* both(url("postgres", "sslmode=verify-full")))
+      copyFileSync(certificates.otherCa, join(home, ".postgresql/root.crt"))
+      assert.strictEqual((yield* refused(url("postgres", "sslmode=verify-full"))).code, "TlsFailed")
+      assert.isTrue(yield* both(url("postgres", `sslmode=verify-full&sslrootcert=${certificates.ca}`)))
+    }).pipe(Effect.scoped))
 
   it.live("a role without REPLICATION is told what it lacks", () =>
     Effect.gen(function*() {

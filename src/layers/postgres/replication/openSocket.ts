@@ -2,14 +2,17 @@
  * One socket to the first host of a target that answers, with TLS as the target's `sslmode` says. For both
  * connections: our own replication connection, and the SQL client's (`SocketStream.ts`).
  *
- * As libpq, except: `allow` is `prefer` (TLS where the server has it); without `sslrootcert` the verify modes
- * trust Node's own authorities. `require` encrypts and verifies nothing, unless `sslrootcert` is given: then it is
+ * As libpq, except: `allow` is `prefer` (TLS where the server has it). Without `sslrootcert` the verify modes trust
+ * `~/.postgresql/root.crt`, and Node's own authorities where that is not there (libpq: an error). `require` encrypts and verifies nothing, unless `sslrootcert` is given: then it is
  * `verify-ca`. A Unix socket is never encrypted.
  */
 import { PgProtocol } from "@effect/sql-pg"
 import * as Redacted from "effect/Redacted"
+import { existsSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import * as Net from "node:net"
+import { homedir } from "node:os"
+import { join } from "node:path"
 import * as Tls from "node:tls"
 import type { ConnectionTarget, HostPort } from "../../../domain/PostgresUrl.ts"
 import { fromCause, ServerError, tlsFailed } from "./sourceErrors.ts"
@@ -47,14 +50,21 @@ const file = async (what: string, path: string | undefined): Promise<Buffer | un
   }
 }
 
+/** Certificates that the server's is verified with; `undefined`: Node's own. */
+const authorities = async (target: ConnectionTarget): Promise<Buffer | undefined> => {
+  if (target.sslRootCert === "system") return undefined
+  if (target.sslRootCert !== undefined) return file("sslrootcert", target.sslRootCert)
+  const home = join(homedir(), ".postgresql/root.crt")
+  return target.sslMode.startsWith("verify") && existsSync(home) ? file("sslrootcert (by default)", home) : undefined
+}
+
 /** Options for `tls.connect` to `host`, by libpq's rules. */
 export const tlsOptions = async (
   target: ConnectionTarget,
   host: string
 ): Promise<Tls.ConnectionOptions> => {
-  const rootPath = target.sslRootCert === "system" ? undefined : target.sslRootCert
   const [ca, cert, key] = await Promise.all([
-    file("sslrootcert", rootPath),
+    authorities(target),
     file("sslcert", target.sslCert),
     file("sslkey", target.sslKey)
   ])
