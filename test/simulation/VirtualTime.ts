@@ -17,6 +17,8 @@ interface Task {
 
 export class VirtualTime {
   now: number
+  /** By how much the machine's clock was set back; timers do not follow it. */
+  setBackMs = 0
   private tasks: Array<Task> = []
   private order = 0
 
@@ -60,8 +62,8 @@ export class VirtualTime {
 
   get context(): Context.Context<never> {
     const clock: Clock.Clock = {
-      currentTimeMillisUnsafe: () => this.now,
-      currentTimeMillis: Effect.sync(() => this.now),
+      currentTimeMillisUnsafe: () => this.now - this.setBackMs,
+      currentTimeMillis: Effect.sync(() => this.now - this.setBackMs),
       currentTimeNanosUnsafe: () => BigInt(Math.floor(this.now)) * 1_000_000n,
       currentTimeNanos: Effect.sync(() => BigInt(Math.floor(this.now)) * 1_000_000n),
       monotonicTimeNanosUnsafe: () => BigInt(Math.floor(this.now)) * 1_000_000n,

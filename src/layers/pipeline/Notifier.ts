@@ -29,6 +29,7 @@ import type { Feed } from "./notifier/EndpointLanes.ts"
 import * as Feeder from "./notifier/Feeder.ts"
 import { loadParked } from "./notifier/LoadParked.ts"
 import { ParkWriter } from "./notifier/ParkWriter.ts"
+import { steadyClock } from "./notifier/steadyClock.ts"
 import { Withdrawn } from "./notifier/Withdrawn.ts"
 import { OpenNotifiers } from "./WithdrawalsLive.ts"
 
@@ -106,7 +107,7 @@ export const layer = Layer.effect(
         settings, grips, hit, fork, withdrawn,
         stream: from.stream,
         from: from.position,
-        now: () => clock.currentTimeMillisUnsafe()
+        now: steadyClock(() => clock.currentTimeMillisUnsafe())
       })
       const writer = new ParkWriter(core, store)
       const scans = yield* Semaphore.make(CONCURRENT_SCANS)

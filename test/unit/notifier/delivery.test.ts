@@ -69,6 +69,19 @@ describe("Notifier, live", () => {
     assert.strictEqual(harness.store.rows.size, 0)
   })
 
+  it("goes on retrying while the machine's clock is set back", () => {
+    const harness = new Harness({ settings: { ...fast, parkedScheduleMs: [2_000, 4_000] }, script: { [idOf(1)]: ["NoAnswer", "NoAnswer", "NoAnswer", "NoAnswer"] } })
+    harness.offer(rows(1, "a"))
+    harness.pass(50)
+    harness.time.setBackMs = 3_600_000
+    harness.pass(1_000)
+    assert.strictEqual(harness.sent.length, 4)
+    assert.strictEqual(harness.position, 150)
+    harness.pass(2_500)
+    assert.strictEqual(harness.sent.length, 5)
+    assert.strictEqual(harness.store.rows.size, 0)
+  })
+
   it("waits as long as Retry-After says, and parks when that is beyond its live time", () => {
     const harness = new Harness({
       settings: fast,
