@@ -44,7 +44,7 @@ const tail = `## Flags
 | \`--source postgres\`, \`--source-url\` | run, start | switches the injector on; the same as \`--postgres-url\` |
 | \`--log-level\`, \`--log-format\`, \`--no-color\` | all | \`PGSTREAM_LOG_LEVEL\`, \`PGSTREAM_LOG_FORMAT\`, \`PGSTREAM_LOG_NO_COLOR\` |
 | \`-c\`, \`--config\` | all | the file |
-| \`--adopt\`, \`--wait\`, \`--keep-identities\` | init | see \`pgstream init --help\` |
+| \`--adopt\`, \`--wait\`, \`--keep-identities\`, \`--print-sql\` | init | see \`pgstream init --help\` |
 | \`--init\` | run, start | do what init does before |
 | \`--json\` | status | |
 

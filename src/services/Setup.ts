@@ -16,6 +16,9 @@ export interface InitOptions {
   readonly progress: (line: string) => void
 }
 
+/** What the SQL of an administrator is for; as in `InitOptions`. */
+export type PrintOptions = Pick<InitOptions, "plugin" | "keepIdentities">
+
 export interface InitReport {
   readonly slotCreated: boolean
   readonly plugin: Plugin
@@ -59,6 +62,11 @@ export class Setup extends Context.Service<Setup, {
   readonly status: Effect.Effect<StatusReport>
   /** Before `run`: fails with exit code 4 when the schema is older than the program, or something is missing. */
   readonly check: Effect.Effect<void, SetupError>
+  /**
+   * What an administrator must run so that the role of the source's URL may do the rest: a script for `psql`, with what
+   * is missing and no more. Changes nothing.
+   */
+  sql(options: PrintOptions): Effect.Effect<string, SetupError>
 }>()("pgstream/services/Setup") {}
 
 export class SetupError extends Schema.TaggedError<SetupError>()("SetupError", {

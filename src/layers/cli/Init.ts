@@ -5,7 +5,7 @@ import type { Plugin } from "../../services/ChangeSource.ts"
 import { Setup, type InitReport } from "../../services/Setup.ts"
 import type { AppSettings } from "../app/Configuration.ts"
 import { CommandFailed } from "./Failure.ts"
-import { configure, sameConfiguration, say, settingsOf } from "./Globals.ts"
+import { configure, print, sameConfiguration, say, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
 
 export interface Flags {
@@ -15,6 +15,7 @@ export interface Flags {
   readonly adopt: boolean
   readonly keepIdentities: boolean
   readonly wait: string
+  readonly printSql: boolean
 }
 
 const milliseconds = Effect.fnUntraced(function*(text: string) {
@@ -41,6 +42,13 @@ export const initialise = Effect.fn("cli.init")(function*(
   return report
 })
 
+/** The script is the result: it goes to stdout, alone. */
+const printSql = Effect.fn("cli.init.sql")(function*(settings: AppSettings, keepIdentities: boolean) {
+  const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
+  const asked = Setup.use((setup) => setup.sql({ plugin: settings.plugin, keepIdentities }))
+  yield* print(yield* asked.pipe(Effect.provide(setupLayer(settings)), Effect.provide(Logging.layer(settings.log))))
+})
+
 export const run = Effect.fn("cli.init.run")(function*(flags: Flags) {
   const waitMs = yield* milliseconds(flags.wait)
   const loaded = yield* configure({
@@ -49,6 +57,7 @@ export const run = Effect.fn("cli.init.run")(function*(flags: Flags) {
     "source.plugin": { flag: "--plugin", value: flags.plugin }
   }, { needTarget: false })
   const settings = yield* settingsOf(loaded)
+  if (flags.printSql) return yield* printSql(settings, flags.keepIdentities)
   yield* say("initialising pgstream...")
   const report = yield* initialise(settings, { adopt: flags.adopt, keepIdentities: flags.keepIdentities, waitMs }).pipe(
     Effect.provide(Logging.layer(settings.log))

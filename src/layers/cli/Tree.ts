@@ -26,6 +26,10 @@ const adopt = Flag.Boolean("adopt").pipe(
 const keepIdentities = Flag.Boolean("keep-identities").pipe(
   Flag.withoutNegation, Flag.withDefault(false), Flag.withDescription("Leave REPLICA IDENTITY of the tables as it is")
 )
+const printSql = Flag.Boolean("print-sql").pipe(
+  Flag.withoutNegation, Flag.withDefault(false),
+  Flag.withDescription("Print what an administrator must run for this role, and change nothing")
+)
 const wait = Flag.String("wait").pipe(
   Flag.withMetavar("DURATION"), Flag.withDefault("5m"),
   Flag.withDescription("How long to wait for older transactions (default 5m)")
@@ -37,7 +41,6 @@ const hiddenText = (name: string) => Flag.String(name).pipe(Flag.optional, Flag.
 const why: Readonly<Record<string, string>> = {
   "migrations-only": "init makes, and destroy removes, schema, publication and slot together.",
   "slot-only": "init makes, and destroy removes, schema, publication and slot together.",
-  "print-sql": "run init with a role that may do what it asks for.",
   "target-url": "webhooks are the only target; they subscribe at the API.",
   "snapshot-tables": "copies of existing rows come later.",
   "dump-file": "copies of existing rows come later.",
@@ -60,7 +63,7 @@ const refuse = (given: Readonly<Record<string, unknown>>) =>
 const initFlags = {
   postgresUrl, replicationSlot, plugin, adopt, keepIdentities, wait,
   withInjector: hiddenSwitch("with-injector"), upgrade: hiddenSwitch("upgrade"),
-  "migrations-only": hiddenSwitch("migrations-only"), "slot-only": hiddenSwitch("slot-only"), "print-sql": hiddenSwitch("print-sql")
+  "migrations-only": hiddenSwitch("migrations-only"), "slot-only": hiddenSwitch("slot-only"), printSql
 }
 const init = Command.make("init", initFlags, Effect.fnUntraced(function*(flags) {
   yield* refuse(flags)
@@ -70,7 +73,8 @@ const init = Command.make("init", initFlags, Effect.fnUntraced(function*(flags) 
   Command.withDescription("Makes schema, triggers, publication and replication slot in the source database. May be repeated."),
   Command.withExamples([
     { command: "pgstream init --postgres-url postgres://… --replication-slot my_slot", description: "With flags" },
-    { command: "pgstream init -c config.yaml", description: "With a file" }
+    { command: "pgstream init -c config.yaml", description: "With a file" },
+    { command: "pgstream init -c config.yaml --print-sql > admin.sql", description: "For a role that may not do all of it" }
   ])
 )
 

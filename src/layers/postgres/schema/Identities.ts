@@ -21,7 +21,7 @@ const FREE_ROUNDS = 3
 export const rounds = { atOnce: 60, scan: 5 } as const
 
 /** A relkind r that is published and has no usable identity. By the catalog, without a lock of the table. */
-const withoutIdentity = `
+export const withoutIdentity = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE ${userTables} AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relreplident <> 'f' AND NOT EXISTS (

@@ -28,12 +28,14 @@ export const latestVersion = Object.keys(sourceMigrations).length
 
 /**
  * Makes the schema if needed and runs what is pending, in one transaction under a lock of the migrations table:
- * a second caller waits, and finds nothing to do. Answers the names of what it ran.
+ * a second caller waits, and finds nothing to do. Nothing pending = nothing is locked, and no right to make anything
+ * is needed. Answers the names of what it ran.
  */
 export const run = (
   sql: SqlClient.SqlClient
 ): Effect.Effect<ReadonlyArray<string>, SqlError | Migrator.MigrationError> =>
   Effect.gen(function*() {
+    if ((yield* currentVersion(sql)) >= latestVersion) return []
     const [schema] = yield* sql`SELECT 1 FROM pg_namespace WHERE nspname = 'pgstream'`
     if (schema === undefined) yield* sql`CREATE SCHEMA IF NOT EXISTS pgstream`
     const ran = yield* Migrator.make({})({ loader: Migrator.fromRecord(sourceMigrations), table: migrationsTable })
@@ -51,12 +53,20 @@ export const currentVersion = (sql: SqlClient.SqlClient): Effect.Effect<number, 
     return row?.version ?? 0
   })
 
-/** `notAllowed`: the role may not make event triggers; then looks at the catalog write the rows of `pgstream.ddl`. */
-export type TriggersState = "installed" | "notAllowed"
+/**
+ * Without them, looks at the catalog write the rows of `pgstream.ddl`. `notAllowed`: the role may not make event
+ * triggers. `notSafe`: it may, but another role that is no superuser owns the schema, and could put code of its own into
+ * the functions that every DDL of every user would then run.
+ */
+export type TriggersState = "installed" | "notAllowed" | "notSafe"
 
 /** Makes what is missing of the two event triggers, and enables them always. Never waits for a statement of the user. */
 export const installTriggers = (sql: SqlClient.SqlClient): Effect.Effect<TriggersState, SqlError> =>
   Effect.gen(function*() {
+    const [owner] = yield* sql<{ readonly other: boolean }>`
+      SELECT n.nspowner <> u.oid AND u.rolsuper AND NOT o.rolsuper AS other FROM pg_namespace n
+        JOIN pg_roles o ON o.oid = n.nspowner JOIN pg_roles u ON u.rolname = current_user WHERE n.nspname = 'pgstream'`
+    if (owner?.other === true) return "notSafe" as const
     for (const [name, [event, fn]] of Object.entries(eventTriggers)) {
       const [row] = yield* sql<{ readonly enabled: string; readonly fn: string }>`
         SELECT t.evtenabled::text AS enabled, t.evtfoid::regproc::text AS fn

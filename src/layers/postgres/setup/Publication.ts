@@ -18,16 +18,16 @@ export const INSERTS = `${PUBLICATION}_inserts`
 const generated = (serverVersion: number): string =>
   serverVersion >= 180_000 ? "publish_generated_columns = stored" : ""
 
+export const forAll = (serverVersion: number): string => {
+  const options = generated(serverVersion)
+  return `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES${options === "" ? "" : ` WITH (${options})`}`
+}
+
 export const createForAll = (
   sql: PgClient.PgClient,
   serverVersion: number
 ): Effect.Effect<void, SqlError> => {
-  const options = generated(serverVersion)
-  return Effect.asVoid(
-    sql.unsafe(
-      `CREATE PUBLICATION ${PUBLICATION} FOR ALL TABLES${options === "" ? "" : ` WITH (${options})`}`
-    )
-  )
+  return Effect.asVoid(sql.unsafe(forAll(serverVersion)))
 }
 
 export interface Listed {

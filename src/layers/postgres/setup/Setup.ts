@@ -5,6 +5,7 @@ import { Setup } from "../../../services/Setup.ts"
 import { check } from "./SetupCheck.ts"
 import { destroy } from "./SetupDestroy.ts"
 import { init } from "./SetupInit.ts"
+import * as SetupPrint from "./SetupPrint.ts"
 import * as SetupParts from "./SetupParts.ts"
 import { status } from "./SetupStatus.ts"
 
@@ -16,7 +17,8 @@ export const layer = Layer.effect(
       init: (options) => init(parts, options),
       destroy: destroy(parts),
       status: status(parts),
-      check: check(parts)
+      check: check(parts),
+      sql: (options) => SetupPrint.print(parts, options)
     })
   )
 )

@@ -97,7 +97,7 @@ export const faultOf = (error: SqlError, grant = ""): Fault => {
       seen: fields.message,
       mend:
         grant === ""
-          ? "Run it with a role that may do this, or have an administrator grant it (docs/errors.md, NoPrivilege)."
+          ? "Run it with a role that may do this, or see what an administrator has to run:   pgstream init --print-sql"
           : grant
     }
   }

@@ -39,7 +39,7 @@ export const replication = (facts: Facts): Fault | undefined =>
     : fault(
         "NoPrivilege",
         `role ${facts.role} may not replicate`,
-        `As an administrator:   ALTER ROLE ${quoted(facts.role)} REPLICATION;   (RDS: GRANT rds_replication TO ${quoted(facts.role)};)`
+        `As an administrator:   ALTER ROLE ${quoted(facts.role)} REPLICATION;   (RDS: GRANT rds_replication TO ${quoted(facts.role)};)   All that this role lacks:   pgstream init --print-sql`
       )
 
 const createSchema = (facts: Facts): Fault | undefined =>
@@ -48,7 +48,7 @@ const createSchema = (facts: Facts): Fault | undefined =>
     : fault(
         "NoPrivilege",
         `role ${facts.role} may not create schema pgstream`,
-        `As an administrator:   GRANT CREATE ON DATABASE ${quoted(facts.database)} TO ${quoted(facts.role)};`
+        `As an administrator:   GRANT CREATE ON DATABASE ${quoted(facts.database)} TO ${quoted(facts.role)};   All that this role lacks:   pgstream init --print-sql`
       )
 
 const room = (facts: Facts): Fault | undefined =>

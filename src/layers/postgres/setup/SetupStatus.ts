@@ -129,7 +129,7 @@ const triggers = (facts: Probe.Facts, notes: Array<string>): ReadonlyArray<Findi
   if (facts.eventTriggers === 2) return []
   if (!facts.superuser) {
     notes.push(
-      "There are no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. For more, run init once as a superuser."
+      "There are no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. What an administrator can do about that:   pgstream init --print-sql"
     )
     return []
   }

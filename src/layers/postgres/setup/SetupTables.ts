@@ -47,7 +47,7 @@ const identities = ({ parts, options }: Progress): Effect.Effect<ReadonlyArray<T
   })
 
 const grants = (progress: Progress): string =>
-  `For all of it, as an administrator:   CREATE PUBLICATION needs CREATE on database ${progress.facts.database} and ownership of the tables; a superuser's pgstream init covers every table.`
+  `CREATE PUBLICATION needs CREATE on database ${progress.facts.database} and ownership of the tables. What an administrator has to run:   pgstream init --print-sql`
 
 const listedPublication = (progress: Progress, why: string): Effect.Effect<void, SetupError> =>
   Effect.gen(function*() {
@@ -84,6 +84,7 @@ const reason = (
   if (progress.options.keepIdentities) return "Identities are left alone (--keep-identities)"
   if (triggers === "notAllowed")
     return `Role ${progress.facts.role} may make no event triggers, so new tables are found by a look at the catalog`
+  if (triggers === "notSafe") return "There are no event triggers, so new tables are found by a look at the catalog"
   if (notOwned.length > 0)
     return `Tables without a key that role ${progress.facts.role} does not own: ${listed(notOwned)}`
   if (helpless.length > 0)
@@ -132,7 +133,12 @@ export const cover = (progress: Progress, triggers: TriggersState): Effect.Effec
     }
     if (triggers === "notAllowed") {
       notes.push(
-        `Role ${facts.role} may make no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. For more, run init once as a superuser.`
+        `Role ${facts.role} may make no event triggers: changes of the schema are seen by a look at the catalog, every 10 s. What an administrator can do about that:   pgstream init --print-sql`
+      )
+    }
+    if (triggers === "notSafe") {
+      notes.push(
+        "Schema pgstream belongs to a role that is no superuser, which could replace the functions of event triggers, so none are made: changes of the schema are seen by a look at the catalog, every 10 s. For more, begin anew:   pgstream destroy   and   pgstream init   as a superuser."
       )
     }
     if (plugin === "pgoutput") yield* publication(progress, triggers, notOwned)
