@@ -47,7 +47,10 @@ export class DdlTracker extends Context.Service<DdlTracker, {
    */
   readonly restoreIdentities: Effect.Effect<IdentityReport, DdlTrackerError>
   readonly uncovered: Effect.Effect<ReadonlyArray<Uncovered>, DdlTrackerError>
-  /** The stream asks for a look at these tables soon. Plain: called between events; does nothing without a scan. */
+  /**
+   * The stream asks for a look at these tables soon; at none: a row of `pgstream.ddl` could not be read there, so the
+   * look says again how every table is. Plain: called between events; does nothing without a scan.
+   */
   request(tables: ReadonlyArray<number>): void
 }>()("pgstream/services/DdlTracker") {}
 

@@ -131,6 +131,26 @@ describe("a look at the catalog", () => {
 
 describe("the scan", () => {
   const db = testDatabase("scan")
+  const again = testDatabase("scan_again")
+
+  it.live("says again how every table is, with its id, when the stream could not read a row", () =>
+    withTracker(again.url, (tracker, sql) =>
+      Effect.gen(function*() {
+        yield* install(sql)
+        again.psql(`CREATE TABLE a(id int PRIMARY KEY)`)
+        again.psql(`ALTER TABLE a ADD COLUMN n int`)
+        yield* tracker.look()
+        const last = Number(again.psql(`SELECT max(id) FROM pgstream.ddl`))
+        assert.deepStrictEqual(yield* tracker.look(), { looked: true, rows: 0 })
+        tracker.request([])
+        const said = () => again.psql(`SELECT d.tag, e->>'name', jsonb_array_length(e->'columns'),
+            d.new_ids->>(e->>'oid') = (SELECT f.new_ids->>(e->>'oid') FROM pgstream.ddl f WHERE f.tag = 'CREATE TABLE')
+          FROM pgstream.ddl d, jsonb_array_elements(d.tables) e WHERE d.id > ${last}`).trim()
+        yield* Effect.promise(() => eventually("the row is there", () => said() !== ""))
+        assert.strictEqual(said(), "LOOK|a|2|t")
+        assert.deepStrictEqual(yield* tracker.look(), { looked: true, rows: 0 })
+        assert.strictEqual(said(), "LOOK|a|2|t")
+      }), DdlTrackerLayer.layerScanning({ intervalMs: 60_000 })))
 
   it.live("covers tables made before, and gives FULL back when a key has come", () =>
     withTracker(db.url, (tracker, sql) =>

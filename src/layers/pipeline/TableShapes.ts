@@ -28,6 +28,9 @@ interface Found {
 const sameLogged = (a: LoggedTable | undefined, b: LoggedTable | undefined): boolean =>
   a?.entryId === b?.entryId && a?.shape === b?.shape
 
+/** A look's own row may be what cannot be read: no more than this many a start. */
+const MAX_REPAIRS = 10
+
 class Stage {
   readonly #shapes: Shapes
   /** The answer for a relation, while the epoch is the same. */
@@ -43,6 +46,8 @@ class Stage {
 
   /** Tables to look at in the catalog. */
   readonly wanted = new Set<number>()
+  /** Looks that were asked for because of rows that could not be read. */
+  repairs = 0
   /** Rows that could not be read, in words. */
   readonly problems: Array<string> = []
 
@@ -170,8 +175,8 @@ class Stage {
 }
 
 /**
- * Asks the DdlTracker for looks, if there is one: then provide it to this layer. Without it, and for a row that
- * could not be read, the interval of the looks has to do.
+ * Asks the DdlTracker for looks, if there is one: then provide it to this layer. Without it the interval of the looks
+ * has to do, and nothing repeats what a row that could not be read has said.
  */
 export const layer = Layer.effect(
   TableShapes,
@@ -180,11 +185,16 @@ export const layer = Layer.effect(
 
     const report = (stage: Stage) => {
       const oids = [...stage.wanted]
+      const problems = stage.problems.splice(0)
       stage.wanted.clear()
       if (oids.length > 0) tracker?.request(oids)
+      if (problems.length > 0 && stage.repairs < MAX_REPAIRS) {
+        stage.repairs++
+        tracker?.request([])
+      }
       return Effect.forEach(
-        stage.problems.splice(0),
-        (problem) => Effect.logError(`${problem} The next look at the catalog finds what it said.`),
+        problems,
+        (problem) => Effect.logError(`${problem} The next look at the catalog says how the tables are.`),
         { discard: true }
       )
     }

@@ -110,7 +110,11 @@ describe("TableShapes", () => {
         { _tag: "Undecodable", transaction: transaction(1), ordinal: 3, lsn: 1, reason: "larger than 10 bytes", table: "public.t" },
         commit(1)
       ))
-      assert.deepStrictEqual(asked, [[oidOf("repeatable read")]])
+      assert.deepStrictEqual(asked, [[oidOf("repeatable read")], []])
+      const unreadable = (n: number): Item =>
+        ({ _tag: "Undecodable", transaction: transaction(n), ordinal: 0, lsn: n, reason: "larger than 10 bytes", table: "pgstream.ddl" })
+      for (let n = 2; n < 20; n++) yield* shapes.advance(chunk(unreadable(n), commit(n)))
+      assert.lengthOf(asked.filter((oids) => oids.length === 0), 10)
       assert.deepStrictEqual(out.items.map((item) => item._tag), ["Change", "Change", "Undecodable", "Commit"])
     }).pipe(Effect.provide(Layer.provide(shapesLayer, tracker)))
   })

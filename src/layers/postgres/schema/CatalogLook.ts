@@ -24,6 +24,18 @@ export class LookMemory {
   readonly state = new LookState()
   #complete = 0
   #pending: { readonly id: number; readonly xmax: number } | undefined
+  #distrusted = false
+
+  /** The next look says again how each table is: a reader of the rows could not read one. */
+  distrust(): void {
+    this.#distrusted = true
+  }
+
+  /** After the rows were read. */
+  settleTrust(): void {
+    if (this.#distrusted) this.state.distrust()
+    this.#distrusted = false
+  }
 
   /** Reads what is new. */
   read(sql: PgClient.PgClient) {
@@ -55,6 +67,7 @@ interface Found {
   readonly shape: unknown
   readonly entry: boolean
   readonly needId: number | undefined
+  readonly repeatId: number | undefined
 }
 
 const compareTables = Effect.fnUntraced(function*(
@@ -88,7 +101,8 @@ const compareTables = Effect.fnUntraced(function*(
     found.push({
       shape: { ...shape, full_ours: shape.replident === "f" ? fullWas : null },
       entry: !hasId || (known !== undefined && entryPart(before) !== entryPart(shape)),
-      needId: hasId ? undefined : oid
+      needId: hasId ? undefined : oid,
+      repeatId: hasId && known?.again === true ? oid : undefined
     })
   }
   for (const entry of [true, false]) {
@@ -96,7 +110,8 @@ const compareTables = Effect.fnUntraced(function*(
     if (some.length === 0) continue
     rows.push({
       snapshot, skip: !entry, tables: some.map((one) => one.shape),
-      needIds: some.map((one) => one.needId).filter((oid) => oid !== undefined)
+      needIds: some.map((one) => one.needId).filter((oid) => oid !== undefined),
+      repeatIds: some.map((one) => one.repeatId).filter((oid) => oid !== undefined)
     })
   }
   return rows
@@ -196,6 +211,7 @@ export const look = Effect.fn("CatalogLook.look")(function*(
   const schemas = oids === null ? yield* Q.catalogSchemas(sql) : undefined
   const records = yield* Q.identityRecords(sql)
   yield* memory.read(sql)
+  if (oids === null) memory.settleTrust()
   const { state } = memory
   const rows: Array<Q.NewRow> = schemas === undefined ? [] : [...compareSchemas(state, schemas, snapshot)]
   rows.push(...compareGone(state, catalog, schemas, oids, snapshot))

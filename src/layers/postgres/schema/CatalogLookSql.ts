@@ -154,7 +154,10 @@ export interface NewRow {
   readonly snapshot: string
   readonly skip: boolean
   readonly tables?: ReadonlyArray<unknown>
+  /** Tables that get an id now. */
   readonly needIds?: ReadonlyArray<number>
+  /** Tables of which the id that a row gave is said again. */
+  readonly repeatIds?: ReadonlyArray<number>
   readonly schemas?: ReadonlyArray<readonly [oid: string, name: string, tag: string]>
   readonly dropped?: ReadonlyArray<readonly [kind: string, oid: string, schema: string | null, name: string]>
 }
@@ -162,12 +165,19 @@ export interface NewRow {
 const json = (value: ReadonlyArray<unknown> | undefined) =>
   value === undefined || value.length === 0 ? null : JSON.stringify(value)
 
+const givenIds = (sql: PgClient.PgClient, oids: ReadonlyArray<number>) =>
+  oids.length === 0 ? sql.literal("NULL::jsonb") : sql`
+    (SELECT jsonb_object_agg(g.key, g.value) FROM (SELECT DISTINCT ON (i.key) i.key, i.value
+       FROM pgstream.ddl d CROSS JOIN LATERAL jsonb_each_text(d.new_ids) i
+      WHERE i.key = ANY(${arrayText(oids)}::text::text[]) ORDER BY i.key, d.id DESC) g)`
+
 export const insertRow = (sql: PgClient.PgClient, row: NewRow) =>
   sql`
     INSERT INTO pgstream.ddl(tag, xid, isolation, skip, tables, schemas, dropped, new_ids)
     SELECT 'LOOK', ${row.snapshot}, 'read committed', ${row.skip}, ${json(row.tables)}::text::jsonb,
       ${json(row.schemas)}::text::jsonb, ${json(row.dropped)}::text::jsonb,
-      (SELECT jsonb_object_agg(o, pgstream.xid()) FROM unnest(${arrayText(row.needIds ?? [])}::text::text[]) o)`
+      nullif(coalesce((SELECT jsonb_object_agg(o, pgstream.xid()) FROM unnest(${arrayText(row.needIds ?? [])}::text::text[]) o), '{}')
+        || coalesce(${givenIds(sql, row.repeatIds ?? [])}, '{}'), '{}')`
 
 /** Tables of `oids` that have an id in `pgstream.table_ids` (announced, or taken over). */
 export const announced = (sql: PgClient.PgClient, oids: ReadonlyArray<number>) =>

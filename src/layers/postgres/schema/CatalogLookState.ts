@@ -41,6 +41,8 @@ export interface KnownTable {
   readonly md5: string
   /** False: nobody can rely on its shape; a look must answer. */
   readonly sure: boolean
+  /** The next look says it again, with its id. */
+  readonly again?: true
   /** The newest row with a shape of it, sure or not. */
   readonly shapeRowId: number | undefined
   readonly schema: string
@@ -128,6 +130,11 @@ export class LookState {
     if (table.unsure) return before
     if (table.replident !== "f") return null
     return table.fullOurs === undefined ? before : table.fullOurs
+  }
+
+  /** A reader of the rows has missed some: the next look says again how each table is. */
+  distrust(): void {
+    for (const [oid, known] of this.tables) this.tables.set(oid, { ...known, sure: false, again: true, signature: undefined })
   }
 
   confirm(oid: number, signature: string): void {

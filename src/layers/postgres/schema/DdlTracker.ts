@@ -28,7 +28,7 @@ type Operation = DdlTrackerError["operation"]
 const failing = (operation: Operation) =>
   Effect.mapError((cause: unknown) => new DdlTrackerError({ operation, cause }))
 
-const make = Effect.fnUntraced(function*(request: (tables: ReadonlyArray<number>) => void) {
+const make = Effect.fnUntraced(function*(wake: () => void) {
   const sql = yield* SourceSql
   const memory = new CatalogLook.LookMemory()
   const once = (tables?: ReadonlyArray<number>) => sql.withTransaction(CatalogLook.look(sql, memory, tables ?? null))
@@ -60,7 +60,10 @@ const make = Effect.fnUntraced(function*(request: (tables: ReadonlyArray<number>
     ensureIdentities: Identities.ensure(sql, Identities.rounds.atOnce).pipe(failing("ensureIdentities")),
     restoreIdentities: restore.pipe(failing("restoreIdentities")),
     uncovered: Identities.uncovered(sql).pipe(failing("uncovered")),
-    request
+    request: (tables) => {
+      if (tables.length === 0) memory.distrust()
+      wake()
+    }
   })
   return { tracker, scan }
 })
