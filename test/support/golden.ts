@@ -78,7 +78,7 @@ export const prepare = (url: string, slots: ReadonlyArray<{ readonly name: strin
   }).pipe(Effect.scoped)
 
 const options: Record<Plugin, string> = {
-  pgoutput: "'proto_version', '1', 'publication_names', 'pgstream', 'messages', 'true'",
+  pgoutput: "'proto_version', '1', 'publication_names', 'pgstream'",
   wal2json: "'format-version', '2', 'include-timestamp', '1', 'include-lsn', '1', 'include-transaction', '1', 'include-types', '1', 'include-xids', '1'"
 }
 
@@ -89,8 +89,10 @@ export const decode = (url: string, slot: string, plugin: Plugin) =>
     yield* sql.unsafe("SET search_path = public")
     yield* sql.unsafe("SET lc_monetary = 'C'")
     yield* sql.unsafe("SET output_plugin_libraries = pgoutput, test_decoding, wal2json").pipe(Effect.ignore)
+    const [server] = yield* sql<{ readonly messages: boolean }>`SELECT current_setting('server_version_num')::int >= 140000 AS messages`
+    const messages = plugin === "pgoutput" && server?.messages === true ? ", 'messages', 'true'" : ""
     const rows = yield* sql.unsafe<{ readonly lsn: string; readonly data: string }>(
-      `SELECT lsn::text AS lsn, encode(data, 'hex') AS data FROM pg_logical_slot_peek_binary_changes('${slot}', NULL, NULL, ${options[plugin]})`)
+      `SELECT lsn::text AS lsn, encode(data, 'hex') AS data FROM pg_logical_slot_peek_binary_changes('${slot}', NULL, NULL, ${options[plugin]}${messages})`)
     const decoder = Decoder.make(plugin, { maxFrameBytes: 1 << 28 })
     const items: Array<Item> = []
     for (const { data, lsn } of rows) {
