@@ -311,6 +311,14 @@ describe("servers that are set up otherwise", () => {
     const slot = "pgstream_postgres_slot"
     await init(server.url(), slot)
     server.psql("CREATE TABLE fill(v text)")
+    assert.deepStrictEqual((await status(server.url(), slot)).findings, [])
+    await eventually("less than a tenth of the limit is left", () => {
+      server.psql("SELECT pg_logical_emit_message(false, 'noise', repeat('x', 500000))")
+      return Number(server.psql("SELECT safe_wal_size FROM pg_replication_slots")) < 1.6 * 1024 * 1024
+    }, 60_000)
+    const [risk, ...more] = (await status(server.url(), slot)).findings
+    assert.deepStrictEqual([risk?.code, more], ["SlotAtRisk", []])
+    assert.match(`${risk?.summary} ${risk?.mend}`, /may be lost: [01] MiB of WAL are left of max_slot_wal_keep_size \(16 MB\).*ALTER SYSTEM SET max_slot_wal_keep_size/)
     await eventually("the slot is lost", () => {
       server.psql("INSERT INTO fill SELECT repeat(md5(n::text), 100) FROM generate_series(1, 5000) n; SELECT pg_switch_wal(); CHECKPOINT")
       return server.psql("SELECT wal_status FROM pg_replication_slots").trim() === "lost"
