@@ -12,19 +12,24 @@ const earlier = testDatabase("print_earlier")
 const receiver = await startReceiver({ answer: () => ({ status: 200 }) })
 afterAll(() => receiver.close())
 
+/** A name that has to be quoted. */
+const poorOf = (database: TestDatabase) => `Poor-${database.name}`
+const urlOf = (database: TestDatabase) => database.url.replace("postgres:postgres@", `${poorOf(database)}@`)
+const [program, listing] = await Promise.all([whole, listed].map((database) => makeProgram({ url: urlOf(database), slot: `${database.name}_slot` }))) as [Program, Program]
+
 const roles: Array<readonly [TestDatabase, string]> = []
 afterAll(() => {
   for (const [database, role] of roles) database.psql(`DROP OWNED BY "${role}" CASCADE; DROP ROLE "${role}"`)
 })
 
-/** `Poor-…`, a name that has to be quoted, with nothing but LOGIN; and `…_owner`, who owns a table with a key and one without. */
-const makeRoles = (database: TestDatabase): { readonly poor: string; readonly owner: string; readonly url: string } => {
+/** `Poor-…` with nothing but LOGIN; and `…_owner`, who owns a table with a key and one without. */
+const makeRoles = (database: TestDatabase): { readonly poor: string; readonly owner: string } => {
   const owner = `${database.name}_owner`
-  const poor = `Poor-${database.name}`
+  const poor = poorOf(database)
   database.psql(`CREATE ROLE ${owner} LOGIN; CREATE ROLE "${poor}" LOGIN; GRANT ALL ON SCHEMA public TO ${owner};
     SET ROLE ${owner}; CREATE TABLE keyed(id int PRIMARY KEY, v text); CREATE TABLE keyless(v text)`)
   roles.push([database, owner], [database, poor])
-  return { owner, poor, url: database.url.replace("postgres:postgres@", `${poor}@`) }
+  return { owner, poor }
 }
 
 const printed = async (program: Program, ...args: ReadonlyArray<string>): Promise<string> => {
@@ -46,8 +51,7 @@ const allowed = (database: TestDatabase, role: string, sql: string): string => {
 
 describe("for a superuser to run", () => {
   it("covers every table; the role can init, status and run, and nothing else", async () => {
-    const { owner, poor, url } = makeRoles(whole)
-    const program = await makeProgram({ url, slot: `print_whole_${process.pid}` })
+    const { owner, poor } = makeRoles(whole)
     const refused = await program.command("init")
     assert.strictEqual(refused.code, 4)
     assert.include(refused.stderr, "pgstream init --print-sql")
@@ -75,8 +79,7 @@ describe("for a superuser to run", () => {
   }, 120_000)
 
   it("prints only what has gone missing since, and the script waits for older transactions", async () => {
-    const { poor, url } = { poor: `Poor-${whole.name}`, url: whole.url.replace("postgres:postgres@", `Poor-${whole.name}@`) }
-    const program = await makeProgram({ url, slot: `print_whole_${process.pid}` })
+    const poor = poorOf(whole)
     whole.psql(`REVOKE ALL ON SCHEMA pgstream FROM "${poor}"`)
     const grants = await printed(program)
     assert.include(grants, `GRANT USAGE ON SCHEMA pgstream TO "${poor}"`)
@@ -103,26 +106,26 @@ describe("for a superuser to run", () => {
 
 describe("where there is no superuser", () => {
   it("the lines at the end are enough for the listed publications", async () => {
-    const { owner, poor, url } = makeRoles(listed)
-    const program = await makeProgram({ url, slot: `print_listed_${process.pid}` })
-    const script = await printed(program)
+    const { owner, poor } = makeRoles(listed)
+    const script = await printed(listing)
     const lines = script.slice(script.indexOf("-- Where there is no superuser")).split("\n").filter((line) => /^-- (ALTER|GRANT) /.test(line))
     assert.deepStrictEqual(lines.map((line) => line.replace(/;.*/, "")), [
       `-- ALTER ROLE "${poor}" REPLICATION`, `-- GRANT CREATE ON DATABASE "${listed.name}" TO "${poor}"`, `-- GRANT "${owner}" TO "${poor}"`
     ])
     listed.psql(lines.map((line) => line.slice(3)).join("\n"))
-    const { stderr } = await program.init()
+    const { stderr } = await listing.init()
     assert.notInclude(stderr, "Not published")
     assert.include(stderr, "pgstream init --print-sql")
     assert.strictEqual(listed.psql(`SELECT tablename FROM pg_publication_tables WHERE pubname = 'pgstream' AND schemaname = 'public' ORDER BY 1`).trim(), "keyed\nkeyless")
     // Its functions may be replaced by that role: no event trigger may ever call them.
-    const after = await printed(program)
+    const after = await printed(listing)
     assert.include(after, "must not call its functions")
     assert.notInclude(after, "EVENT TRIGGER pg")
   }, 60_000)
 
   it("a superuser's init makes no event trigger that calls functions of a role that is none", async () => {
-    const { poor, url } = makeRoles(earlier)
+    const { poor } = makeRoles(earlier)
+    const url = urlOf(earlier)
     earlier.psql(`ALTER ROLE "${poor}" REPLICATION; GRANT CREATE ON DATABASE "${earlier.name}" TO "${poor}"`)
     const slot = `print_earlier_${process.pid}`
     assert.strictEqual((await pgstream(["init", "--postgres-url", url, "--replication-slot", slot])).code, 0)
