@@ -1,5 +1,6 @@
 /** The decisions of the replication connection, each a pure function. */
 import { assert, describe, it } from "@effect/vitest"
+import { vi } from "vitest"
 import * as Effect from "effect/Effect"
 import { SourceError } from "../../../src/services/ChangeSource.ts"
 import * as Lsn from "../../../src/domain/Lsn.ts"
@@ -11,6 +12,7 @@ import { skipsPublication, statusIntervalMs } from "../../../src/layers/postgres
 import { sentMsOf } from "../../../src/layers/postgres/replication/SlotSourcePglr.ts"
 import { fromCause, ServerError } from "../../../src/layers/postgres/replication/sourceErrors.ts"
 import type { ConnectionTarget } from "../../../src/domain/PostgresUrl.ts"
+import { eventually } from "../../support/eventually.ts"
 
 describe("liveness", () => {
   const waiting = (replyMs: number | undefined, waitEvent: string | null = "WalSenderWaitForWAL") => ({ waitEvent, replyMs })
@@ -73,6 +75,16 @@ describe("SlotReader", () => {
     reader.acknowledge(200)
     reader.close()
     assert.deepStrictEqual(sent, [100, 100, 300])
+  })
+
+  it("asks for an answer after a silence, also when the machine's clock was set back meanwhile", async () => {
+    const asked: Array<boolean> = []
+    const wire = { sendStatus: (_: Lsn.Lsn, _ms: number, askReply: boolean) => void asked.push(askReply), resume: () => undefined }
+    const reader = new SlotReader(wire, { confirmed: 100, readAheadBytes: 1_000, silenceMs: 40, statusIntervalMs: 10 })
+    const clock = vi.spyOn(Date, "now").mockReturnValue(Date.now() - 3_600_000)
+    await Effect.runPromise(eventually("a question", Effect.sync(() => asked.includes(true))))
+    clock.mockRestore()
+    reader.close()
   })
 
   it.effect("stops reading at its bound, and goes on when half of it was taken", () =>

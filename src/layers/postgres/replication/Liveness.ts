@@ -103,14 +103,14 @@ const lost = (watched: Watched, problem: string) =>
 export const watch = Effect.fnUntraced(function*(watched: Watched) {
   const { reader, silenceMs } = watched
   while (!reader.failed) {
-    const silent = Date.now() - reader.lastSignMs
+    const silent = performance.now() - reader.lastSignMs
     if (silent < silenceMs) {
       yield* Effect.sleep(Math.max(50, silenceMs - silent))
       continue
     }
     const problem = verdict(yield* ask(watched).pipe(Effect.timeout(ASK_LIMIT_MS), Effect.exit))
     if (problem === undefined) {
-      reader.lastSignMs = Date.now()
+      reader.lastSignMs = performance.now()
       continue
     }
     reader.fail(lost(watched, problem))

@@ -72,8 +72,8 @@ export class SlotReader {
   #lastReadAt = 0
   #statusTimes: Array<number> = []
   readonly #timer: NodeJS.Timeout
-  /** When the server was last known to be there, ms since 1970. */
-  lastSignMs = Date.now()
+  /** When the server was last known to be there, by `performance.now()`: the machine's clock may be set back. */
+  lastSignMs = performance.now()
 
   constructor(wire: Wire, options: SlotReaderOptions) {
     this.#wire = wire
@@ -136,7 +136,7 @@ export class SlotReader {
 
   /** After each read from the socket: wakes whoever waits, and says whether to go on reading. */
   batch(bytesRead: number): boolean {
-    this.lastSignMs = Date.now()
+    this.lastSignMs = performance.now()
     if (this.#frames.length > 0 || this.#runs.length > 0) this.#wake()
     if (this.#heldBytes >= this.#readAheadBytes) this.#full = true
     else if (this.#isDense(bytesRead)) this.#coalesce()
@@ -210,7 +210,7 @@ export class SlotReader {
   }
 
   #tick(): void {
-    this.#statusTimes.push(this.#send(Date.now() - this.lastSignMs >= this.#silenceMs / 2))
+    this.#statusTimes.push(this.#send(performance.now() - this.lastSignMs >= this.#silenceMs / 2))
     if (this.#statusTimes.length > KEPT_STATUS_TIMES) this.#statusTimes.shift()
   }
 
