@@ -118,7 +118,8 @@ export interface Adopted {
 
 /**
  * Resumes what we paused, and re-keys what is parked for streams that are not of this database: in their order, below
- * every position of this stream (WAL positions of another server say nothing here). What those streams kept besides goes.
+ * every position of this stream (WAL positions of another server say nothing here). All of it is due at once. What those
+ * streams kept besides goes.
  */
 export const adopt = (
   store: PgClient.PgClient,
@@ -128,9 +129,12 @@ export const adopt = (
   Effect.gen(function*() {
     const stream = Stream.format(here.stream)
     const own = [...here.live, stream]
-    const resumed = yield* store`
+    const resumed = yield* store<{ readonly id: string }>`
       UPDATE pgstream.endpoint_streams SET paused = false, paused_reason = NULL
-       WHERE stream = ${stream} AND paused AND starts_with(paused_reason, ${REASON}) RETURNING 1`
+       WHERE stream = ${stream} AND paused AND starts_with(paused_reason, ${REASON}) RETURNING endpoint_id::text AS id`
+    yield* store`
+      UPDATE pgstream.webhook_deliveries SET due_at = now() WHERE stream = ${stream} AND state = 'waiting' AND due_at > now()
+         AND endpoint_id = ANY(${resumed.map((row) => row.id)}::text[]::uuid[])`
     yield* store`UPDATE pgstream.webhook_endpoints SET made_in = pgstream.here() WHERE made_in <> pgstream.here()`
     const streams = yield* store<{ readonly stream: string }>`
       SELECT stream FROM pgstream.checkpoint WHERE stream <> ALL(${own}::text[])
@@ -141,7 +145,7 @@ export const adopt = (
     if (keyed.length === 0) return { resumed: resumed.length, parked: 0, streams: [] }
     yield* translateKeys(store, stream, names)
     const parked = yield* store`
-      UPDATE pgstream.webhook_deliveries d SET stream = ${stream}, commit_lsn = '0/0', ordinal = r.n, sequence = 0
+      UPDATE pgstream.webhook_deliveries d SET stream = ${stream}, commit_lsn = '0/0', ordinal = r.n, sequence = 0, due_at = least(d.due_at, now())
         FROM (SELECT ctid AS place, row_number() OVER (PARTITION BY endpoint_id ORDER BY stream, commit_lsn, ordinal, event_id) AS n
                 FROM pgstream.webhook_deliveries w WHERE stream = ANY(${keyed}::text[])
                  AND NOT EXISTS (SELECT FROM pgstream.webhook_deliveries o WHERE o.stream = ${stream} AND w.stream <> ${stream}
