@@ -151,6 +151,37 @@ for (const driver of drivers) {
         assert.deepStrictEqual(times, plugins.flatMap(() => ["2026-07-01 17:30:00.5+05:30 +05:30", "2026-07-01 12:00:00.5+00 +00"]))
       }).pipe(Effect.scoped))
 
+    it.live("reads the same text whatever the database and the role are set to", () =>
+      Effect.gen(function*() {
+        const database = testDatabase("listener_pins")
+        const [name, role] = [`"${database.name}"`, `pins_${process.pid}_${slots++}`]
+        database.psql(`
+          CREATE ROLE ${role} SUPERUSER LOGIN; CREATE TYPE mood AS ENUM ('sad'); CREATE SCHEMA app; CREATE TYPE app.kind AS ENUM ('x');
+          CREATE TABLE p(d date PRIMARY KEY, i interval, b bytea, f float8, m money, o mood, k app.kind);
+          ALTER DATABASE ${name} SET datestyle = 'German'; ALTER DATABASE ${name} SET intervalstyle = 'iso_8601';
+          ALTER ROLE ${role} SET bytea_output = 'escape'; ALTER ROLE ${role} SET extra_float_digits = -10;
+          ALTER ROLE ${role} SET search_path = app; ALTER ROLE ${role} SET client_min_messages = error;
+          ALTER ROLE ${role} SET statement_timeout = '1ms'; ALTER ROLE ${role} SET timezone = 'Asia/Tokyo';`)
+        const url = database.url.replace("postgres:postgres@", `${role}@`)
+        const seen: Array<unknown> = []
+        for (const plugin of plugins) {
+          const slotName = `listener_${process.pid}_${slots++}`
+          makeSlot(database, slotName, plugin)
+          const { items } = yield* collect(driver, settings(url, slotName))
+          yield* run(database.url, "DELETE FROM p")
+          yield* run(database.url, `INSERT INTO p VALUES ('2026-02-01', '1 day 02:03', '\\x00ff', 0.1::float8 + 0.2, 1.5, 'sad', 'x')`)
+          const inserted = () => items.find((item) => item._tag === "Change" && item.kind === "I")
+          yield* eventually("the row arrives", Effect.sync(() => inserted() !== undefined))
+          const change = inserted()!
+          if (change._tag !== "Change") return
+          const row = change.newRow()!
+          seen.push(Array.from({ length: 7 }, (_, n) => row.bytes.toString("utf8", row.spans[2 * n], row.spans[2 * n + 1])))
+        }
+        yield* Effect.addFinalizer(() => Effect.sync(() => database.psql(`DROP OWNED BY ${role}; DROP ROLE ${role}`)))
+        const expected = ["2026-02-01", "1 day 02:03:00", "\\x00ff", "0.30000000000000004", "$1.50", "sad", "x"]
+        assert.deepStrictEqual(seen.map((row) => (row as ReadonlyArray<string>).map((text) => text.replace(/^00ff$/, "\\x00ff"))), plugins.map(() => expected))
+      }).pipe(Effect.scoped))
+
     it.live("traffic outside of the stream does not hold WAL: keepalives move the slot", () =>
       Effect.gen(function*() {
         const database = testDatabase("listener_idle")
