@@ -1,14 +1,17 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as RemovedRowsPg from "../../src/layers/postgres/store/RemovedRowsPg.ts"
 import { RemovedRows } from "../../src/services/RemovedRows.ts"
+import { StoreSettings } from "../../src/services/Settings.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { OpenSession } from "../support/sessions.ts"
 import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("removed_rows")
-const layer = RemovedRowsPg.layer.pipe(Layer.provide(migratedStore(database.url)))
+const settings = Layer.succeed(StoreSettings, { url: Redacted.make(database.url), inSource: true, refreshIntervalMs: 60_000 })
+const layer = RemovedRowsPg.layer.pipe(Layer.provide(Layer.mergeAll(migratedStore(database.url), settings)))
 const gone = (ids: ReadonlyArray<string>, xid: number) =>
   Effect.runPromise(Effect.flatMap(Effect.service(RemovedRows), (rows) => rows.gone(ids, xid)).pipe(Effect.provide(layer)))
 const MISSING = "00000000-0000-0000-0000-000000000001"

@@ -8,6 +8,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { SubscriptionId } from "../../../domain/Subscription.ts"
 import { RemovedRows } from "../../../services/RemovedRows.ts"
+import { StoreSettings } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
 
@@ -62,9 +63,14 @@ const unknown = (error: SqlError) =>
     [] as ReadonlyArray<SubscriptionId>
   )
 
-export const layer: Layer.Layer<never, never, StoreSql> = Layer.effect(
+export const layer: Layer.Layer<never, never, StoreSql | StoreSettings> = Layer.effect(
   RemovedRows,
-  Effect.map(StoreSql, (sql) => ({
-    gone: (ids, xid) => gone(sql, ids, xid).pipe(whileAway("subscriptions"), Effect.catch(unknown))
-  }))
+  Effect.gen(function*() {
+    const sql = yield* StoreSql
+    // The stream's transactions are none of a store elsewhere.
+    const { inSource } = yield* StoreSettings
+    return {
+      gone: (ids, xid) => gone(sql, ids, inSource ? xid : 0).pipe(whileAway("subscriptions"), Effect.catch(unknown))
+    }
+  })
 )
