@@ -31,6 +31,7 @@ export { Injector, InjectorError } from "./services/Injector.ts"
 export { Listener, ListenerError, type Listening, type ListenerState } from "./services/Listener.ts"
 export { Notifier, NotifierError, type Notifying, type Settled } from "./services/Notifier.ts"
 export { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
+export { RemovedRows } from "./services/RemovedRows.ts"
 export { SchemaLog } from "./services/SchemaLog.ts"
 export { ApiSettings, NotifierSettings, notifierDefaults, SourceSettings, StoreSettings } from "./services/Settings.ts"
 export { Setup, SetupError, type DestroyReport, type Finding, type InitOptions, type InitReport, type StatusReport } from "./services/Setup.ts"
@@ -40,6 +41,7 @@ export { SubscriptionStore, SubscriptionStoreError, type SubscriptionKey } from 
 export { SchemaLogError, TableShapes, type ShapesInForce } from "./services/TableShapes.ts"
 export { Transformer } from "./services/Transformer.ts"
 export { WebhookTransport } from "./services/WebhookTransport.ts"
+export { Withdrawals } from "./services/Withdrawals.ts"
 
 // Settings and the graph.
 export { ConfigurationError, load, usable, type AppSettings, type Loaded, type LoadOptions } from "./layers/app/Configuration.ts"
