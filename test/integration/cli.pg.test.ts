@@ -69,7 +69,7 @@ describe("init, status, run, destroy", () => {
       const { code, stderr, stdout } = await pgstream(["init", ...flags])
       assert.strictEqual(stdout, "")
       assert.include(stderr, "SUCCESS  pgstream initialisation complete\n")
-      assert.include(stderr, `Replication slot ${slot}: ${made}, plugin pgoutput.`)
+      assert.include(stderr, `Replication slot ${slot}: ${made}, plugin pgoutput. Next:   pgstream run --postgres-url URL --replication-slot ${slot}\n`)
       assert.strictEqual(code, 0)
     }
   })
@@ -153,6 +153,10 @@ describe("what goes wrong", () => {
     assert.include(stderr, `${path}:5  source.postgres.replication.replication_slt`)
     assert.include(stderr, `${path}:9  target.webhooks.notifier.client_timeout`)
     assert.include(stderr, "need at least one processor configured")
+    // Also where the source is not known: a program that reads the JSON gets some.
+    const nothing = await pgstream(["status", "--json"])
+    assert.strictEqual(nothing.code, 3)
+    assert.isFalse((JSON.parse(nothing.stdout) as { readonly Config: { readonly Valid: boolean } }).Config.Valid)
     const status = await pgstream(["status", "-c", path])
     assert.strictEqual(status.code, 3)
     assert.include(status.stdout, "Config status:\n - Valid: false\n - Errors: [")

@@ -1,6 +1,6 @@
 /** `pgstream init` */
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import type { Plugin } from "../../services/ChangeSource.ts"
 import { Setup, type InitReport } from "../../services/Setup.ts"
 import type { AppSettings } from "../app/Configuration.ts"
@@ -42,6 +42,10 @@ export const initialise = Effect.fn("cli.init")(function*(
   return report
 })
 
+/** A URL may hold a password: it is not repeated. `run` needs the store besides, which has no flag. */
+const sameFlags = (flags: Flags): string =>
+  `${Option.isSome(flags.postgresUrl) ? " --postgres-url URL" : ""}${Option.match(flags.replicationSlot, { onNone: () => "", onSome: (name) => ` --replication-slot ${name}` })}`
+
 /** The script is the result: it goes to stdout, alone. */
 const printSql = Effect.fn("cli.init.sql")(function*(settings: AppSettings, keepIdentities: boolean) {
   const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
@@ -64,5 +68,5 @@ export const run = Effect.fn("cli.init.run")(function*(flags: Flags) {
   )
   yield* say("SUCCESS  pgstream initialisation complete")
   const slot = `${report.slotCreated ? "made" : "already there"}, plugin ${report.plugin}`
-  yield* say(`Replication slot ${settings.source.slotName}: ${slot}. Next:   pgstream run${sameConfiguration(loaded.file)}`)
+  yield* say(`Replication slot ${settings.source.slotName}: ${slot}. Next:   pgstream run${sameConfiguration(loaded.file)}${sameFlags(flags)}`)
 })

@@ -4,7 +4,7 @@ import type * as Option from "effect/Option"
 import { Setup, type StatusReport } from "../../services/Setup.ts"
 import type { AppSettings } from "../app/Configuration.ts"
 import { CommandFailed } from "./Failure.ts"
-import { configure, print, say, settingsOf } from "./Globals.ts"
+import { configure, print, say } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
 import { headline, json, text } from "./StatusText.ts"
 
@@ -14,10 +14,15 @@ export interface Flags {
   readonly json: boolean
 }
 
+/** Nothing is known; without a usable URL there is nothing to ask. */
+const unknown: StatusReport = {
+  schemaExists: false, schemaLogExists: false, migrationVersion: 0, migrationDirty: false, slotName: "", slotPlugin: "",
+  slotDatabase: "", reachable: false, notes: [], findings: []
+}
+
 /** A source that cannot be asked is a finding, not an error. */
 const unreachable = (error: unknown): StatusReport => ({
-  schemaExists: false, schemaLogExists: false, migrationVersion: 0, migrationDirty: false, slotName: "", slotPlugin: "",
-  slotDatabase: "", reachable: false, notes: [],
+  ...unknown,
   findings: [{ area: "source", code: "SourceUnreachable", summary: Logging.describeError(error), mend: "Start Postgres, or correct the URL." }]
 })
 
@@ -34,10 +39,9 @@ export const run = Effect.fn("cli.status.run")(function*(flags: Flags) {
     "source.url": { flag: "--postgres-url", value: flags.postgresUrl },
     "source.slot": { flag: "--replication-slot", value: flags.replicationSlot }
   }, { needTarget: false })
-  // Without a usable source there is nothing to ask.
-  const settings = loaded.settings ?? (yield* settingsOf(loaded))
-  const asked = yield* ask(settings).pipe(Effect.provide(Logging.layer(settings.log)))
-  const targetMissing = loaded.file !== undefined && !settings.targetConfigured
+  const { settings } = loaded
+  const asked = settings === undefined ? unknown : yield* ask(settings).pipe(Effect.provide(Logging.layer(settings.log)))
+  const targetMissing = loaded.file !== undefined && settings?.targetConfigured === false
     ? ["need at least one processor configured: set PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL (target.webhooks.subscriptions.store.url)"]
     : []
   const config = [...loaded.problems, ...targetMissing].map((summary) => ({

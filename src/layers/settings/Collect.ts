@@ -37,6 +37,8 @@ export interface Found {
 }
 
 export interface Collected {
+  /** The file has errors of syntax, so what it sets is not known: nothing that is missing can be said. */
+  readonly unreadable: boolean
   /** By key id; the highest source of each. */
   readonly found: ReadonlyMap<string, Found>
   readonly problems: Array<Problem>
@@ -58,7 +60,7 @@ export const collect = (input: Input): Collected => {
   const lookup = (name: string) => input.env[name] ?? ofFile.get(name)
 
   const found = new Map<string, Found>()
-  if (file !== undefined) fromFile(file.name, entries, lookup, input.readFile, found, problems)
+  if (file !== undefined) fromFile(file.name, entries, lookup, input.readFile, found, problems, warnings)
   fromEnvironment(input, found, problems, warnings)
   for (const [id, flag] of Object.entries(input.flags)) {
     const key = flag === undefined ? undefined : keyOfFlag(id, flag.flag)
@@ -66,7 +68,8 @@ export const collect = (input: Input): Collected => {
       found.set(id, { key, name: flag.flag, where: "flag", origin: "flag", value: flag.value, plain: false })
     }
   }
-  return { found, problems, warnings, variables: { ...Object.fromEntries([...ofFile].filter(([name]) => name.startsWith("PG"))), ...input.env } }
+  const unreadable = (parsed?.problems.length ?? 0) > 0
+  return { unreadable, found, problems, warnings, variables: { ...Object.fromEntries([...ofFile].filter(([name]) => name.startsWith("PG"))), ...input.env } }
 }
 
 const keyOfFlag = (id: string, flag: string): Key => {
@@ -76,12 +79,17 @@ const keyOfFlag = (id: string, flag: string): Key => {
 
 const fromFile = (
   file: string, entries: ReadonlyArray<FileEntry>, lookup: Expand.Lookup, readFile: Input["readFile"],
-  found: Map<string, Found>, problems: Array<Problem>
+  found: Map<string, Found>, problems: Array<Problem>, warnings: Array<Problem>
 ): void => {
   const yaml = isYaml(file)
+  const lines = new Map<string, number>()
   const used = new Set(entries.flatMap((e) => [e.value].flat().flatMap((text) => (text === undefined ? [] : Expand.references(text)))))
   for (const entry of entries) {
     const where = `${file}:${entry.line}`
+    const earlier = lines.get(entry.name)
+    // YAML refuses this itself.
+    if (earlier !== undefined) warnings.push({ where, key: entry.name, message: `is in line ${earlier}, too; the last one holds` })
+    lines.set(entry.name, entry.line)
     const name = yaml ? yamlKey(entry.name) : envKey(entry.name)
     if (name === undefined) {
       if (!yaml && !entry.name.startsWith("PGSTREAM_") && (used.has(entry.name) || /^PG[A-Z]+$/.test(entry.name))) continue

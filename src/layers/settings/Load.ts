@@ -1,5 +1,5 @@
 /** The only reader of the environment and of configuration files. */
-import { readFileSync } from "node:fs"
+import { closeSync, openSync, readSync } from "node:fs"
 import { basename } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
@@ -32,8 +32,27 @@ const reason = (error: unknown): string => {
   return known[code] ?? code
 }
 
+/** Of a configuration file, and of a file that `…_FILE` names. */
+const MAX_FILE_BYTES = 1024 * 1024
+
+/** Also pipes, such as `/dev/stdin`; never more than one byte above the limit. */
+const bytesOf = (path: string): Buffer => {
+  const file = openSync(path, "r")
+  try {
+    const buffer = Buffer.alloc(MAX_FILE_BYTES + 1)
+    let length = 0
+    for (let got = 1; got > 0 && length < buffer.length; length += got) got = readSync(file, buffer, length, buffer.length - length, null)
+    return buffer.subarray(0, length)
+  } finally {
+    closeSync(file)
+  }
+}
+
 const read = (path: string): Result.Result<string, string> =>
-  Result.try({ try: () => readFileSync(path, "utf8"), catch: reason })
+  Result.flatMap(Result.try({ try: () => bytesOf(path), catch: reason }), (bytes) =>
+    bytes.length > MAX_FILE_BYTES
+      ? Result.fail(`it is larger than ${MAX_FILE_BYTES} bytes`)
+      : Result.succeed(bytes.toString("utf8")))
 
 const supported = (path: string): boolean => isYaml(path) || /\.env$/i.test(path) || basename(path).startsWith(".env")
 

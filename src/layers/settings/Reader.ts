@@ -37,6 +37,7 @@ export class Reader {
 
   /** A key that is set nowhere. */
   missing(key: string, message: string): void {
+    if (this.collected.unreadable) return
     this.collected.problems.push({ where: "configuration", key, message })
   }
 

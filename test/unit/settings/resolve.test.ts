@@ -250,3 +250,20 @@ describe("problems", () => {
     assert.deepStrictEqual(problems({ env: { PGSTREAM_POSTGRES_LISTENER_URL: url }, target: false }), [])
   })
 })
+
+describe("a file that is not what it should be", () => {
+  it("with an error of syntax: that alone, not what would be missing because of it", () => {
+    assert.deepStrictEqual(problems({ file: ["pg.yaml", "source:\n  postgres:\n    url: a\n    url: b\n"] }), ["pg.yaml:4  is not valid YAML: Map keys must be unique"])
+    assert.deepStrictEqual(problems({ file: ["x.env", "PGSTREAM_LOG_LEVEL\n"] }), ["x.env:1  is no KEY=VALUE line"])
+  })
+  it("a variable twice in an env file: the last holds, and a line says so", () => {
+    const from: Given = { env: listener, file: ["x.env", "PGSTREAM_LOG_LEVEL=info\nPGSTREAM_LOG_LEVEL=debug\n"] }
+    assert.strictEqual(settings(from).log.level, "debug")
+    assert.deepStrictEqual(warnings(from), ["x.env:2  PGSTREAM_LOG_LEVEL  is in line 1, too; the last one holds"])
+  })
+  it("byte order mark and CRLF make no difference", () => {
+    const lines = [`PGSTREAM_POSTGRES_LISTENER_URL="${url}"`, `PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL=${url}`, "PGSTREAM_LOG_LEVEL=debug", ""]
+    assert.strictEqual(settings({ file: ["x.env", `\uFEFF${lines.join("\r\n")}`] }).log.level, "debug")
+    assert.strictEqual(settings({ env: listener, file: ["x.yaml", "\uFEFFlogging:\r\n  level: debug\r\n"] }).log.level, "debug")
+  })
+})
