@@ -30,6 +30,7 @@ import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
+import * as AcknowledgeGatePg from "../postgres/replication/AcknowledgeGatePg.ts"
 import * as SourceProbePg from "../postgres/replication/SourceProbePg.ts"
 import * as SlotSource from "../postgres/replication/SlotSource.ts"
 import * as SlotSourcePglr from "../postgres/replication/SlotSourcePglr.ts"
@@ -81,6 +82,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
+    Layer.provideMerge(AcknowledgeGatePg.layer),
     Layer.provide(Layer.mergeAll(source(settings), HeartbeatPg.layer)),
     Layer.provide(databases(settings))
   )

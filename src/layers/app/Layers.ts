@@ -20,9 +20,11 @@ export * as WithdrawalsLive from "../pipeline/WithdrawalsLive.ts"
 
 // Postgres.
 export * as Sql from "../postgres/Sql.ts"
+export * as AcknowledgeGatePg from "../postgres/replication/AcknowledgeGatePg.ts"
 export * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
 export * as SlotSource from "../postgres/replication/SlotSource.ts"
 export * as SlotSourcePglr from "../postgres/replication/SlotSourcePglr.ts"
+export * as SourceProbePg from "../postgres/replication/SourceProbePg.ts"
 export * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 export * as SchemaLogPg from "../postgres/schema/SchemaLogPg.ts"
 export * as SetupPg from "../postgres/setup/Setup.ts"

@@ -3,15 +3,18 @@
  * log for those who read it with SQL, then the checkpoint, then the position.
  *
  * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed,
- * and at most every max(200 ms, 20 × the last write's duration). A position alone is acknowledged at once.
+ * and at most every max(200 ms, 20 × the last write's duration). A position alone is acknowledged at once, if no
+ * `AcknowledgeGate` holds it until the stream has come further.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import { AcknowledgeGate } from "../../services/AcknowledgeGate.ts"
 import { Checkpoint, type CheckpointError, type CheckpointUpdate } from "../../services/Checkpoint.ts"
 import type { SchemaLogError } from "../../services/TableShapes.ts"
 import { SchemaLog } from "../../services/SchemaLog.ts"
 import type { Listening } from "../../services/Listener.ts"
 import type { Notifying, NotifierError } from "../../services/Notifier.ts"
+import type { Lsn } from "../../domain/Lsn.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
 
 const MIN_INTERVAL_MS = 200
@@ -43,6 +46,9 @@ export const make = Effect.fnUntraced(function*(
 ) {
   const checkpoint = yield* Checkpoint
   const schemaLog = yield* SchemaLog
+  const gate = yield* AcknowledgeGate
+  /** Positions that wait until the stream is at `until`: the oldest and the newest. */
+  let held: ReadonlyArray<{ readonly position: Lsn; readonly until: Lsn }> = []
 
   const save = Effect.fnUntraced(function*(update: CheckpointUpdate) {
     const { entries, newIds, tables } = update.shapes
@@ -51,11 +57,19 @@ export const make = Effect.fnUntraced(function*(
     yield* checkpoint.save(stream, update)
   })
 
+  const acknowledge = Effect.fnUntraced(function*(position: Lsn) {
+    held = [...held.slice(0, 1), { position, until: yield* gate.position }]
+    const passed = held.findLastIndex(({ until }) => until <= position)
+    const done = held[passed]
+    held = held.slice(passed + 1)
+    if (done !== undefined) yield* listening.acknowledge(done.position)
+  })
+
   const settle = Effect.fnUntraced(function*(update: CheckpointUpdate) {
     const startedAt = yield* Clock.currentTimeMillis
     const saved = changesMoreThanPosition(update)
     if (saved) yield* save(update)
-    yield* listening.acknowledge(update.position)
+    yield* acknowledge(update.position)
     if (!saved) return 0
     return Math.max(MIN_INTERVAL_MS, DURATION_FACTOR * ((yield* Clock.currentTimeMillis) - startedAt))
   })
