@@ -10,8 +10,8 @@ import * as JsonBytes from "./JsonBytes.ts"
 import type { TableShape } from "./TableShape.ts"
 import * as TypeName from "./TypeName.ts"
 
-/** Bytes of one slab. A body kept for long keeps its slab, so: small, against a body of some hundred bytes. */
-const SLAB_BYTES = 256 * 1024
+/** Bytes of one slab. A body keeps its slab: who keeps one for long copies it. A larger slab gains nothing (measured). */
+const SLAB_BYTES = 64 * 1024
 /** A body up to this worst-case size is written without counting first. */
 const UNCOUNTED_BYTES = 16 * 1024
 
@@ -131,7 +131,7 @@ export class BodyWriter {
   /** `{"Data":{"action":"I","timestamp":"…","lsn":"` of that transaction; byte 19 is the action. */
   private head: Buffer = Buffer.alloc(0)
 
-  /** The body. It is never written to again; it keeps its slab (256 KiB at most, or its own size if larger) in memory. */
+  /** The body. It is never written to again; it keeps its slab (64 KiB, or its own size if larger) in memory. */
   write(change: Change): Uint8Array {
     const newRow = change.kind === "I" || change.kind === "U" ? change.newRow() : undefined
     const identity = Identity.identityColumns(change)

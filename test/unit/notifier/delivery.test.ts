@@ -1,4 +1,6 @@
 import { assert, describe, it } from "vitest"
+import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
+import { SimulatedStore } from "../../support/SimulatedStore.ts"
 import { commit, endpoint, Harness, idOf, insert, rows, undecodable } from "./Harness.ts"
 
 const fast = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [2_000, 4_000] }
@@ -166,6 +168,30 @@ describe("Notifier, bounds", () => {
     shared.pass(150)
     assert.isTrue(more.admitted)
     assert.strictEqual(shared.sent.length, 6)
+  })
+
+  it("keeps no neighbours of a body that waits for the table", () => {
+    const kept: Array<readonly [id: string, buffer: ArrayBufferLike]> = []
+    class Watched extends SimulatedStore {
+      override service(...options: Parameters<SimulatedStore["service"]>) {
+        const service = super.service(...options)
+        return ParkedDeliveries.of({
+          ...service,
+          write: (stream, batch) => {
+            for (const row of batch) kept.push([row.id, row.body.buffer])
+            return service.write(stream, batch)
+          }
+        })
+      }
+    }
+    const endpoints = [endpoint("e", { paused: true }), endpoint("f", { paused: true }), endpoint("g")]
+    const harness = new Harness({ endpoints, store: new Watched() })
+    harness.offer(rows(1, "a", "b"))
+    harness.pass(100)
+    assert.strictEqual(kept.length, 4)
+    for (const [, buffer] of kept) assert.isBelow(buffer.byteLength, 1_000)
+    assert.strictEqual(new Set(kept.map(([, buffer]) => buffer)).size, 2, "one copy for both endpoints")
+    assert.strictEqual(harness.sent.length, 2)
   })
 
   it("holds what it may and no more while the table cannot be written, and loses nothing", () => {

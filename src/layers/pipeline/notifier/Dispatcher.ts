@@ -174,7 +174,7 @@ export class Dispatcher {
   }
 
   private factsOf(change: Change, endpoints: number): EventFacts {
-    const shared: SharedBody | undefined = endpoints > 1 ? { users: 0 } : undefined
+    const shared: SharedBody | undefined = endpoints > 1 ? { users: 0, kept: undefined } : undefined
     return {
       id: EventId.of(change),
       body: this.body(change),

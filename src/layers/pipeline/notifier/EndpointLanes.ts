@@ -201,6 +201,7 @@ export class EndpointLanes implements WriteOwner {
 
   private backOff(entry: Entry, untilMs: number): void {
     entry.where = "backoff"
+    entry.keepBody()
     this.core.alarms.at(untilMs, () => {
       if (entry.where !== "backoff") return
       this.lanes.makeReady(entry)
@@ -244,6 +245,7 @@ export class EndpointLanes implements WriteOwner {
 
   private toBuffer(entry: Entry): void {
     entry.where = "out"
+    entry.keepBody()
     this.table.write(entry)
     this.writer.push(this, entry, entry.stored ? "update" : "insert")
     if (!this.core.rules.settleAfterDurable) this.settle(entry)

@@ -13,6 +13,8 @@ import type { ParkedDelivery, ParkedState } from "../../../services/ParkedDelive
 /** A body that several endpoints are sent: counted once in the sum of all. */
 export interface SharedBody {
   users: number
+  /** The copy that those share who keep it for longer. */
+  kept: Uint8Array | undefined
 }
 
 /** waiting: behind others in the lanes · ready · flying: a request is out · backoff · out: decided, or parked. */
@@ -33,7 +35,7 @@ export class Entry implements Delivery, Ordered {
   readonly endpointId: EndpointId
   readonly epoch: string
   readonly id: string
-  readonly body: Uint8Array
+  body: Uint8Array
   readonly keys: ReadonlyArray<Key>
   readonly sequence: number
   readonly selectedBy: ReadonlyArray<SubscriptionId>
@@ -85,6 +87,14 @@ export class Entry implements Delivery, Ordered {
     this.shared = event.shared
     this.ticket = ticket
     this.stored = stored
+  }
+
+  /** It stays for longer: a copy of its body, since that keeps the bodies beside it in memory. The bytes counted stay the same. */
+  keepBody(): void {
+    const { body, shared } = this
+    if (body.buffer.byteLength < 2 * body.byteLength) return
+    if (shared === undefined) this.body = new Uint8Array(body)
+    else this.body = shared.kept ??= new Uint8Array(body)
   }
 }
 
