@@ -51,8 +51,10 @@ export const make = Effect.fnUntraced(function*(
   let held: ReadonlyArray<{ readonly position: Lsn; readonly until: Lsn }> = []
 
   const save = Effect.fnUntraced(function*(update: CheckpointUpdate) {
-    const { entries, newIds, tables } = update.shapes
+    const { entries, tables } = update.shapes
     const gone = [...tables].filter(([, shape]) => shape === undefined).map(([oid]) => oid)
+    // A table that was made and dropped since the last write leaves no row, as if there had been one between.
+    const newIds = update.shapes.newIds.filter(({ oid }) => !tables.has(oid) || tables.get(oid) !== undefined)
     if (entries.length + newIds.length + gone.length > 0) yield* schemaLog.write(entries, newIds, gone)
     yield* checkpoint.save(stream, update)
   })

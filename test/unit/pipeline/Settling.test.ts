@@ -47,7 +47,9 @@ const settling = (updates: Array<CheckpointUpdate>, save: Effect.Effect<void> = 
   return Settling.make(stream, notifying, listening).pipe(
     Effect.map((made) => ({ ...made, done })),
     Effect.provideService(Checkpoint, checkpoint),
-    Effect.provideService(SchemaLog, { write: () => Effect.sync(() => void done.push("log")) })
+    Effect.provideService(SchemaLog, {
+      write: (_entries, ids, gone = []) => Effect.sync(() => void done.push(`log ${ids.map(({ oid }) => oid)} gone ${gone}`))
+    })
   )
 }
 
@@ -66,6 +68,14 @@ describe("Settling", () => {
       const { done, finish } = yield* settling([at(10, { shapes: { ...nothing, recent: [{ oid: 1, xid: 2, id: 3 }] } })])
       yield* finish
       assert.deepStrictEqual(done, ["save 10", "acknowledge 10"])
+    }))
+
+  it.effect("leaves no id of a table that was made and dropped since the last write", () =>
+    Effect.gen(function*() {
+      const newIds = [{ id: "a", oid: 1 }, { id: "b", oid: 2 }]
+      const { done, finish } = yield* settling([at(10, { shapes: { ...nothing, newIds, tables: new Map([[2, undefined]]) } })])
+      yield* finish
+      assert.deepStrictEqual(done, ["log 1 gone 2", "save 10", "acknowledge 10"])
     }))
 
   it.effect("does not wait for a store that is away when it ends, and acknowledges nothing then", () =>
