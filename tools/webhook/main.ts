@@ -4,13 +4,21 @@
 import { parseArgs } from "node:util"
 import { pretty, startReceiver } from "./Receiver.ts"
 
-const { values } = parseArgs({
-  options: {
-    port: { type: "string", default: "9910" },
-    host: { type: "string", default: "127.0.0.1" },
-    compact: { type: "boolean", default: false }
+const args = () => {
+  try {
+    return parseArgs({
+      options: {
+        port: { type: "string", default: "9910" },
+        host: { type: "string", default: "127.0.0.1" },
+        compact: { type: "boolean", default: false }
+      }
+    })
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\nUsage: npm run webhook [-- --port 9910 --host 127.0.0.1 --compact]\n`)
+    return process.exit(2)
   }
-})
+}
+const { values } = args()
 
 const port = Number(values.port)
 if (!Number.isInteger(port) || port < 0 || port > 65_535) {

@@ -1,6 +1,7 @@
 /** No Docker engine here: the files are parsed and held to what they must have, not run. */
-import { execFileSync, spawnSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
 import { assert, describe, it } from "vitest"
 import { parse } from "yaml"
 import { resolve } from "../../../src/layers/settings/Resolve.ts"
@@ -50,6 +51,31 @@ describe("Dockerfile", () => {
     for (const line of lines.filter((l) => l.startsWith("COPY") && !l.includes("--from"))) {
       for (const path of line.split(/\s+/).slice(1, -1)) assert.isTrue(existsSync(path), path)
     }
+  })
+})
+
+describe("the health check of the image", () => {
+  const line = readFileSync("Dockerfile", "utf8").replaceAll("\\\n", " ").split("\n").find((text) => text.startsWith("HEALTHCHECK")) ?? ""
+  const [command = "", ...args] = JSON.parse(line.slice(line.indexOf("["))) as ReadonlyArray<string>
+  it.each([["127.0.0.1", 200, 0], ["", 200, 0], ["0.0.0.0", 200, 0], ["127.0.0.1", 503, 1]] as const)("asks %j: %i is %i", async (host, status, code) => {
+    assert.strictEqual(command, "node")
+    const server = createServer((request, response) => response.writeHead(request.url === "/ready" ? status : 404).end())
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const address = server.address()
+    const port = typeof address === "object" && address !== null ? address.port : 0
+    const child = spawn(process.execPath, args, { env: { PGSTREAM_HEALTH_CHECK_ADDRESS: `${host}:${port}` }, stdio: "ignore" })
+    const exit = await new Promise((resolve) => child.once("exit", resolve))
+    server.close()
+    assert.strictEqual(exit, code)
+  })
+})
+
+describe("npm run webhook", () => {
+  it("says how it is used, exit 2", () => {
+    const { status, stderr } = spawnSync(process.execPath, ["tools/webhook/main.ts", "--help"], { encoding: "utf8" })
+    assert.strictEqual(status, 2)
+    assert.include(stderr, "Usage: npm run webhook")
+    assert.notInclude(stderr, "    at ")
   })
 })
 
