@@ -52,6 +52,26 @@ describe("the package", () => {
     assert.strictEqual(status, 0, stderr)
     assert.strictEqual(stdout, `function pgstream/services/Notifier ${version}`)
   })
+  it("has types, for a program that checks its libraries, too", () => {
+    writeFileSync(join(folder, "app.ts"), `
+      import * as Effect from "effect/Effect"
+      import * as Layer from "effect/Layer"
+      import { Checkpoint, Layers, load, Notifier, pipeline, pipelineLayer, usable } from "pgstream"
+      export const program = Effect.gen(function*() {
+        const settings = yield* load({ file: undefined, flags: {}, needTarget: false }).pipe(Effect.flatMap(usable))
+        return yield* pipeline.pipe(Effect.provide(Layer.mock(Notifier, {})), Effect.provide(pipelineLayer(settings)))
+      })
+      export const memory: Layer.Layer<Checkpoint, unknown, unknown> = Layers.CheckpointMemory.layer
+      // @ts-expect-error: not any
+      export const wrong: string = pipelineLayer
+    `)
+    const types = join(process.cwd(), "node_modules/@types")
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({
+      compilerOptions: { strict: true, module: "nodenext", target: "es2024", noEmit: true, skipLibCheck: false, typeRoots: [types], types: ["node"] }, files: ["app.ts"]
+    }))
+    const { status, stdout } = spawnSync(process.execPath, ["node_modules/typescript/bin/tsc", "-p", folder], { encoding: "utf8" })
+    assert.strictEqual(status, 0, stdout)
+  })
   it("says which command installs what the demo needs, exit 4", () => {
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PG")))
     const { status, stderr } = spawnSync(process.execPath, ["node_modules/pgstream/bin/pgstream.cjs", "start"], { cwd: folder, encoding: "utf8", env })
