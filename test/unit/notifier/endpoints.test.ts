@@ -43,6 +43,19 @@ describe("Notifier, endpoints that change", () => {
     assert.strictEqual(harness.store.rows.size, 0)
   })
 
+  it("sends to an endpoint that comes back while it is being ended", () => {
+    const harness = new Harness({ writeMs: 400 })
+    harness.pass(1_000)
+    harness.change("e", undefined)
+    harness.offer(rows(1, "a"))
+    harness.pass(100)
+    harness.change("e", endpoint("e"))
+    harness.pass(1_000)
+    harness.offer(rows(2, "b"))
+    harness.pass(100)
+    assert.deepStrictEqual(harness.ids, [idOf(1), idOf(2)])
+  })
+
   it("does not use up the schedule of a row by attempts before its time", () => {
     const harness = new Harness({
       settings: { ...fast, parkedScheduleMs: [60_000, 60_000] }, script: { [idOf(1)]: Array.from({ length: 99 }, () => "NoAnswer" as const) }

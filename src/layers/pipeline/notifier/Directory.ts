@@ -67,8 +67,11 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
       core, writer, feed, endpoint, yield* link(endpoint),
       counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
     )
-    if (found === undefined) yield* end(opened)
     lanes.set(id, opened)
+    if (found === undefined) yield* end(opened)
+    // What changed meanwhile was told to nobody.
+    const now = endpoints.get(id)
+    if (now !== undefined) yield* changed(id, now)
     return opened
   })
 
