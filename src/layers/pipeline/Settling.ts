@@ -2,9 +2,9 @@
  * The way back: what the Notifier reports as settled is stored, then acknowledged. First come the rows of the schema
  * log for those who read it with SQL, then the checkpoint, then the position.
  *
- * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed,
- * and at most every max(200 ms, 20 × the last write's duration). A position alone is acknowledged at once, if no
- * `AcknowledgeGate` holds it until the stream has come further.
+ * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed, and
+ * at most every max(200 ms, 20 × the last write's duration), 1 s while the stream is not dense. A position alone is
+ * acknowledged at once, if no `AcknowledgeGate` holds it until the stream has come further.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -18,6 +18,9 @@ import type { Lsn } from "../../domain/Lsn.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
 
 const MIN_INTERVAL_MS = 200
+const SPARSE_INTERVAL_MS = 1_000
+/** Dense: at least this much WAL between two checkpoints, so that a checkpoint's own is little beside it. */
+const DENSE_BYTES = 256 * 1024
 const DURATION_FACTOR = 20
 /** The last save may take so long, ms: a store that is away must not keep a process from its end. */
 const FINISH_LIMIT_MS = 5_000
@@ -50,6 +53,8 @@ export const make = Effect.fnUntraced(function*(
   /** Positions that wait until the stream is at `until`: the oldest and the newest. */
   let held: ReadonlyArray<{ readonly position: Lsn; readonly until: Lsn }> = []
 
+  let lastSaved: Lsn = listening.startedAt
+
   const save = Effect.fnUntraced(function*(update: CheckpointUpdate) {
     const { entries, tables } = update.shapes
     const gone = [...tables].filter(([, shape]) => shape === undefined).map(([oid]) => oid)
@@ -73,7 +78,9 @@ export const make = Effect.fnUntraced(function*(
     if (saved) yield* save(update)
     yield* acknowledge(update.position)
     if (!saved) return 0
-    return Math.max(MIN_INTERVAL_MS, DURATION_FACTOR * ((yield* Clock.currentTimeMillis) - startedAt))
+    const dense = update.position - lastSaved >= DENSE_BYTES
+    lastSaved = update.position
+    return Math.max(dense ? MIN_INTERVAL_MS : SPARSE_INTERVAL_MS, DURATION_FACTOR * ((yield* Clock.currentTimeMillis) - startedAt))
   })
 
   const loop = Effect.gen(function*() {
