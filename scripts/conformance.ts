@@ -121,6 +121,8 @@ const unused = (): ReadonlyArray<Rule> =>
   rules.filter((rule) => !used.has(rule.id) && settings.some((setting) => applies(rule, setting)))
 
 const servers = await startServers(Number(values.jobs ?? "2"))
+const stopAll = () => Promise.all(servers.map((server) => server.stop()))
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void stopAll().finally(() => process.exit(1)))
 try {
   await all(servers, asked)
   if (values.only === undefined) {
@@ -134,7 +136,7 @@ try {
     }
   }
 } finally {
-  await Promise.all(servers.map((server) => server.stop()))
+  await stopAll()
 }
 if (counts.skipped > 0) say(`${counts.skipped} skipped`)
 say(`${counts.passed} passed, ${counts.failed} failed`)
