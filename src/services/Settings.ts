@@ -35,6 +35,17 @@ export interface StoreSettingsShape {
 }
 export class StoreSettings extends Context.Service<StoreSettings, StoreSettingsShape>()("pgstream/services/StoreSettings") {}
 
+export interface SecretSettingsShape {
+  /** 32 bytes: encrypts what the store keeps of endpoints and parked bodies. `undefined`: in the clear. */
+  readonly key: Redacted.Redacted<Uint8Array> | undefined
+  /** Keys that were used before: they open, they do not seal. */
+  readonly previous: ReadonlyArray<Redacted.Redacted<Uint8Array>>
+}
+/** Without a Layer for it there is no key. */
+export const SecretSettings = Context.Reference<SecretSettingsShape>("pgstream/services/SecretSettings", {
+  defaultValue: () => ({ key: undefined, previous: [] })
+})
+
 export interface NotifierSettingsShape {
   /** Requests in flight per endpoint. Default 64. */
   readonly concurrency: number

@@ -65,6 +65,14 @@ export class Tables {
     return true
   }
 
+  /** All rows of an endpoint get its new URL. */
+  moveSubscriptions(id: EndpointId, url: string): void {
+    const rows = Array.from(this.subscriptions.values()).filter((row) => row.endpointId === id)
+    for (const row of rows) this.subscriptions.delete(rowKey(row.url, row.schema, row.table))
+    for (const row of rows) this.subscriptions.set(rowKey(url, row.schema, row.table), { ...row, url })
+    for (const watch of this.subscriptionWatchers) watch()
+  }
+
   /** Strictly increasing, so that "oldest first" is the order of calls. */
   private now(): number {
     this.lastCreatedAtUs = Math.max(this.lastCreatedAtUs + 1, Date.now() * 1000)

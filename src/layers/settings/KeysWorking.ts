@@ -23,6 +23,11 @@ const store: ReadonlyArray<Key> = [
   { id: "store.refresh", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_REFRESH_INTERVAL", yaml: "target.webhooks.subscriptions.store.cache.refresh_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "60s", meaning: "A store elsewhere, and the endpoints, are read again at least this often." }
 ]
 
+const secrets: ReadonlyArray<Key> = [
+  { id: "secrets.key", env: "PGSTREAM_SECRET_KEY", yaml: "target.webhooks.secret_key", kind: "secret", state: "works", standard: "", meaning: "32 bytes in base64 or hex (`openssl rand -base64 32`): encrypts secrets, headers, authorization and certificates of endpoints, and parked bodies, in the store. Without it an endpoint takes no bearer token, no Basic password and no client certificate. See [security.md](security.md)." },
+  { id: "secrets.previous", env: "PGSTREAM_SECRET_KEY_PREVIOUS", yaml: "target.webhooks.secret_key_previous", kind: "secret", state: "works", standard: "", meaning: "Keys that were `PGSTREAM_SECRET_KEY` before, with blanks or commas between: what they encrypted can still be read." }
+]
+
 const notifier: ReadonlyArray<Key> = [
   { id: "notifier.concurrency", env: "PGSTREAM_WEBHOOK_NOTIFIER_CONCURRENCY", yaml: "target.webhooks.notifier.concurrency", kind: "count", range: [1, 10_000], state: "works", standard: "64", meaning: "Requests in flight per endpoint." },
   { id: "notifier.workers", env: "PGSTREAM_WEBHOOK_NOTIFIER_WORKER_COUNT", yaml: "target.webhooks.notifier.worker_count", kind: "count", range: [1, 10_000], oldNameOf: "notifier.concurrency", state: "works", standard: "", meaning: "Old name of the key above." },
@@ -61,6 +66,7 @@ const others: ReadonlyArray<Key> = [
 export const working: ReadonlyArray<{ readonly title: string; readonly keys: ReadonlyArray<Key> }> = [
   { title: "Source", keys: source },
   { title: "Store", keys: store },
+  { title: "Encryption at rest", keys: secrets },
   { title: "Deliveries", keys: notifier },
   { title: "API and health", keys: api },
   { title: "Injector and logging", keys: others }

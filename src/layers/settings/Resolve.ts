@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
 import type { Plugin } from "../../services/ChangeSource.ts"
-import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
+import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SecretSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
 import { collect, type Collected, type Input, type Problem } from "./Collect.ts"
 import { Reader } from "./Reader.ts"
 import * as Value from "./Value.ts"
@@ -17,6 +17,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal"
 export interface AppSettings {
   readonly source: SourceSettingsShape
   readonly store: StoreSettingsShape
+  readonly secrets: SecretSettingsShape
   readonly notifier: NotifierSettingsShape
   readonly api: ApiSettingsShape
   readonly injector: boolean
@@ -46,6 +47,9 @@ export const resolve = (input: Input, need: Need): Resolved => {
   refuse(collected, reader)
   const source = readSource(reader, collected)
   const store = readStore(reader, collected, source, need)
+  const secrets = {
+    key: reader.parsed("secrets.key", Value.secretKey), previous: reader.parsed("secrets.previous", Value.secretKeys) ?? []
+  }
   const notifier = readNotifier(reader)
   const api = readApi(reader)
   const injector = readInjector(reader, collected, source)
@@ -54,7 +58,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    notifier, api, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    secrets, notifier, api, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }

@@ -1,13 +1,14 @@
 /** The settings as the services that layers read. */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
-import { ApiSettings, NotifierSettings, SourceSettings, StoreSettings } from "../../services/Settings.ts"
+import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings } from "../../services/Settings.ts"
 import type { AppSettings } from "./Resolve.ts"
 
 export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | StoreSettings | NotifierSettings | ApiSettings> =>
   Layer.succeedContext(
     Context.make(SourceSettings, settings.source).pipe(
       Context.add(StoreSettings, settings.store),
+      Context.add(SecretSettings, settings.secrets),
       Context.add(NotifierSettings, settings.notifier),
       Context.add(ApiSettings, settings.api)
     )

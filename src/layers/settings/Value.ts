@@ -4,6 +4,7 @@
  * - Durations: Go's form, `60s`, `500ms`, `1m30s`, `1.5h`; in ms. A number without unit is an error (`0` is not).
  * - Bytes: a whole number, or one with B, KB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024).
  */
+import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Timestamp from "../../domain/Timestamp.ts"
 
@@ -83,3 +84,19 @@ export const slotName = (text: string): Parsed<string> =>
 /** `pgstream_<database>_slot`: `.` and `-` become `_`, letters lower case. Fails if what is left is no name of a slot. */
 export const defaultSlotName = (database: string): Parsed<string> =>
   slotName(`pgstream_${database.toLowerCase().replaceAll(/[.-]/g, "_")}_slot`)
+
+const KEY_BYTES = 32
+const NO_KEY = `is no key: it must be ${KEY_BYTES} bytes in base64 or hex. Make one:   openssl rand -base64 ${KEY_BYTES}`
+
+/** Never shows the text. */
+export const secretKey = (text: string): Parsed<Redacted.Redacted<Uint8Array>> => {
+  const given = text.trim()
+  const bytes = /^[0-9a-f]{64}$/i.test(given)
+    ? Buffer.from(given, "hex")
+    : /^[A-Za-z0-9+/_-]{43}=?$/.test(given) ? Buffer.from(given, "base64") : Buffer.alloc(0)
+  return bytes.length === KEY_BYTES ? Result.succeed(Redacted.make(bytes)) : Result.fail(NO_KEY)
+}
+
+/** Blanks or commas between. */
+export const secretKeys = (text: string): Parsed<ReadonlyArray<Redacted.Redacted<Uint8Array>>> =>
+  Result.all(text.split(/[\s,]+/).filter((part) => part !== "").map(secretKey))

@@ -105,6 +105,27 @@ describe("sources", () => {
     assert.deepStrictEqual(problems({ ...withEnv({}), file: ["a.env", "PGSTREAM_API_TOKEN=${NOPE}"] }), ["a.env:1  PGSTREAM_API_TOKEN  refers to ${NOPE}, which is not set"])
   })
 
+  it("takes a key for encryption in base64 and hex, from a file too, and says what is wrong without showing it", () => {
+    const key = Buffer.alloc(32, 7)
+    const target = { ...listener, PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL: url }
+    for (const text of [key.toString("base64"), key.toString("hex"), key.toString("base64url"), `${key.toString("base64")}\n`]) {
+      assert.deepStrictEqual(Buffer.from(Redacted.value(settings({ env: { ...target, PGSTREAM_SECRET_KEY: text } }).secrets.key!)), key)
+    }
+    const found = settings({
+      env: { ...target, PGSTREAM_SECRET_KEY_FILE: "/run/key", PGSTREAM_SECRET_KEY_PREVIOUS: `${key.toString("hex")}, ${key.toString("base64")}` },
+      files: { "/run/key": `${key.toString("base64")}\n` }
+    })
+    assert.deepStrictEqual([found.secrets.previous.length, Redacted.value(found.secrets.key!).length], [2, 32])
+    assert.deepStrictEqual(settings({ env: target }).secrets, { key: undefined, previous: [] })
+    for (const text of ["s3cret", Buffer.alloc(31, 7).toString("base64"), `${key.toString("hex")}00`]) {
+      for (const name of ["PGSTREAM_SECRET_KEY", "PGSTREAM_SECRET_KEY_PREVIOUS"]) {
+        const [problem] = problems({ env: { ...target, [name]: text } })
+        assert.include(JSON.stringify(problem), "openssl rand -base64 32")
+        assert.notInclude(JSON.stringify(problem), text)
+      }
+    }
+  })
+
   it("reads a secret from the file that …_FILE names", () => {
     const found = settings({ env: { PGSTREAM_POSTGRES_LISTENER_URL_FILE: "/run/url", PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL: url, PGSTREAM_API_TOKEN_FILE: "/run/token" }, files: { "/run/url": `${url}\n`, "/run/token": "t0ken\n" } })
     assert.include(Redacted.value(found.source.url), "postgres:hush@localhost:5432/postgres")

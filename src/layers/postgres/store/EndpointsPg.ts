@@ -10,27 +10,20 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { KnownEndpoints } from "../../../domain/KnownEndpoints.ts"
 import * as StreamId from "../../../domain/StreamId.ts"
-import type { Endpoint, EndpointId, OrderMode } from "../../../domain/Subscription.ts"
+import type { Endpoint, EndpointId } from "../../../domain/Subscription.ts"
 import { Endpoints, EndpointsError } from "../../../services/Endpoints.ts"
 import { Listener } from "../../../services/Listener.ts"
-import { NotifierSettings, StoreSettings } from "../../../services/Settings.ts"
+import { NotifierSettings, SecretSettings, StoreSettings } from "../../../services/Settings.ts"
+import * as EndpointRow from "./EndpointRow.ts"
 import { mend } from "./EndpointsPgMend.ts"
 import { untilVisible } from "./EndpointsPgVisible.ts"
 import { StoreSql } from "../Sql.ts"
+import { Seals } from "./Seals.ts"
 import * as StoreHints from "./StoreHints.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
 
 /** The stream has a row a moment before other sessions see it: one more look after this. */
 const SECOND_LOOK = "1 second"
-
-interface EndpointRow {
-  readonly id: string
-  readonly url: string
-  readonly order_mode: OrderMode
-  readonly concurrency: number | null
-  readonly paused: boolean
-  readonly paused_reason: string | null
-}
 
 /** `identify`: which stream's pauses hold. Asked until it answers; once is enough. */
 export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
@@ -42,6 +35,8 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     const known = new KnownEndpoints()
     const wakes = yield* Queue.sliding<void>(1)
     let stream: string | undefined
+    const seals = new Seals(yield* SecretSettings)
+    const unreadable = new Set<EndpointId>()
     let lookTwice = false
 
     const streamName = Effect.suspend(() => {
@@ -49,22 +44,18 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
       return Effect.map(identify, (id) => (stream = StreamId.format(id)))
     })
 
-    const endpointOf = (row: EndpointRow): Endpoint => ({
-      id: row.id,
-      url: row.url,
-      order: row.order_mode,
-      concurrency: row.concurrency ?? concurrency,
-      paused: row.paused,
-      pausedReason: row.paused ? row.paused_reason ?? "paused" : undefined
-    })
+    const endpointOf = (row: EndpointRow.EndpointRow): Endpoint =>
+      EndpointRow.endpointOf(seals, concurrency, row, known.get(row.id))
 
-    /** `id`: one, else all. */
-    const select = (name: string, id: EndpointId | undefined) =>
-      sql<EndpointRow>`
-        SELECT e.id, e.url, e.order_mode, e.concurrency, coalesce(x.paused, false) AS paused, x.paused_reason
-        FROM pgstream.webhook_endpoints e
-        LEFT JOIN pgstream.endpoint_streams x ON x.endpoint_id = e.id AND x.stream = ${name}
-        ${id === undefined ? sql.literal("") : sql`WHERE e.id = ${id}::uuid`}`
+    /** Said once, as long as it is so. */
+    const sayUnreadable = Effect.fnUntraced(function*(endpoint: Endpoint) {
+      if (endpoint.pausedReason?.startsWith(EndpointRow.UNREADABLE) !== true) return void unreadable.delete(endpoint.id)
+      if (unreadable.has(endpoint.id)) return
+      unreadable.add(endpoint.id)
+      yield* Effect.logError("An endpoint's secrets do not open: its events are parked.").pipe(
+        Effect.annotateLogs({ endpointId: endpoint.id, reason: endpoint.pausedReason })
+      )
+    })
 
     const asError = (error: SqlError) => new EndpointsError({ cause: withoutValues(error) })
     const identified = Effect.mapError(streamName, (cause) => new EndpointsError({ cause }))
@@ -72,13 +63,18 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     const refresh = Effect.gen(function*() {
       const name = yield* identified
       yield* mend(sql).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
-      const rows = yield* select(name, undefined).pipe(whileAway("endpoints refresh"), Effect.mapError(asError))
-      known.replaceAll(rows.map(endpointOf))
+      const rows = yield* EndpointRow.select(sql, name, undefined).pipe(
+        whileAway("endpoints refresh"),
+        Effect.mapError(asError)
+      )
+      const endpoints = rows.map(endpointOf)
+      known.replaceAll(endpoints)
+      yield* Effect.forEach(endpoints, sayUnreadable, { discard: true })
     })
 
     const fetch = Effect.fn("Endpoints.fetch")(function*(id: EndpointId) {
       const name = yield* identified
-      const look = Effect.map(select(name, id), (rows) => rows[0]).pipe(whileAway("endpoints fetch"))
+      const look = Effect.map(EndpointRow.select(sql, name, id), (rows) => rows[0]).pipe(whileAway("endpoints fetch"))
       const seen = yield* Effect.mapError(untilVisible(sql, look), asError)
       // Absent while a subscription names it: what it would be sent is not to be withdrawn.
       const mended = mend(sql).pipe(whileAway("endpoints fetch"), Effect.andThen(look), Effect.mapError(asError))

@@ -8,10 +8,13 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import store from "../../../../migrations/store/0001_store.ts"
 import madeIn from "../../../../migrations/store/0002_made_in.ts"
+import endpointSecrets from "../../../../migrations/store/0003_endpoint_secrets.ts"
 
 const table = "pgstream.migrations_store"
 
-export const storeMigrations = { "0001_store": store, "0002_made_in": madeIn }
+export const storeMigrations = {
+  "0001_store": store, "0002_made_in": madeIn, "0003_endpoint_secrets": endpointSecrets
+}
 
 /** Version that this program needs. */
 export const latestVersion = Math.max(...Object.keys(storeMigrations).map((name) => parseInt(name, 10)))

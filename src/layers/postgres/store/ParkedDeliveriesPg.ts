@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../../domain/Lsn.ts"
@@ -11,7 +12,9 @@ import * as StreamId from "../../../domain/StreamId.ts"
 import {
   type ParkedCursor, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery
 } from "../../../services/ParkedDeliveries.ts"
-import { type DeliveryRow, deliveryOf, type KeysRow, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
+import { SecretSettings } from "../../../services/Settings.ts"
+import { bodyContext, type DeliveryRow, deliveryOf, type KeysRow, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
+import { MAGIC, OVERHEAD_BYTES, Seals } from "./Seals.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -46,7 +49,8 @@ const errorText = (row: ParkedDelivery): string => (row.lastError ?? "").replace
 /** A query of one row while this process may write for the stream; for a CTE called `fence`. */
 type Fence = ReturnType<typeof StreamWriters.holding>
 
-const insert = (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
+const insert = (seals: Seals) =>
+(sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
   sql`WITH fence AS (${fence}), done AS (
     INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
       attempts, retries, sequence, last_error, table_name, kind, selected_by, keys, body)
@@ -67,7 +71,7 @@ const insert = (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: Re
       ${column(rows, (r) => r.kind)}::text[],
       ${column(rows, (r) => r.selectedBy.join(","))}::text[],
       ${column(rows, (r) => keysText(r.keys))}::text[],
-      ${rows.map((r) => r.body)}::bytea[])
+      ${rows.map((r) => seals.seal(r.body, bodyContext(r.endpointId, r.id)))}::bytea[])
       AS u(endpoint_id, event_id, commit_lsn, ordinal, state, due_ms, attempts, retries, sequence, last_error,
         table_name, kind, selected_by, keys, body), fence
     ON CONFLICT (stream, endpoint_id, event_id) DO NOTHING)
@@ -118,6 +122,11 @@ const end = (sql: SqlClient.SqlClient, fence: Fence, stream: string, endpoint: s
 const START: ParkedCursor = { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER }
 const NO_LIMIT = Number.MAX_SAFE_INTEGER
 
+/** Of the body as it is sent. */
+const plainLength = (sql: SqlClient.SqlClient) =>
+  sql`octet_length(d.body) - CASE WHEN substring(d.body FROM 1 FOR ${sql.literal(String(MAGIC.length))}) = ${MAGIC}::bytea
+    THEN ${sql.literal(String(OVERHEAD_BYTES))} ELSE 0 END`
+
 const page = (
   sql: SqlClient.SqlClient,
   stream: string,
@@ -133,7 +142,7 @@ const page = (
       SELECT p.*, sum(p.size) OVER (ORDER BY p.commit_lsn, p.ordinal)
         - sum(p.size) OVER (PARTITION BY p.commit_lsn, p.ordinal) AS bytes_before
       FROM (
-        SELECT d.*, octet_length(d.body) AS size FROM pgstream.webhook_deliveries d
+        SELECT d.*, ${plainLength(sql)} AS size FROM pgstream.webhook_deliveries d
         WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.state = 'waiting'
           AND (d.commit_lsn, d.ordinal) > (${Lsn.format(after.commitLsn)}::pg_lsn, ${String(after.ordinal)}::bigint)
         ORDER BY d.commit_lsn, d.ordinal
@@ -159,6 +168,21 @@ const operation = <A>(name: string, work: Effect.Effect<A, SqlError>) =>
     Effect.mapError((error) => new ParkedDeliveriesError({ operation: name, cause: withoutValues(error) }))
   )
 
+/** Where one does not open the endpoint waits for its key: nothing is skipped. */
+const opened = (
+  seals: Seals, endpoint: string, rows: ReadonlyArray<DeliveryRow>
+): Result.Result<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError> => {
+  const deliveries: Array<ParkedDelivery> = []
+  for (const row of rows) {
+    const delivery = deliveryOf(seals, endpoint, row)
+    if (Result.isFailure(delivery)) {
+      return Result.fail(new ParkedDeliveriesError({ operation: "scan", cause: delivery.failure }))
+    }
+    deliveries.push(delivery.success)
+  }
+  return Result.succeed(deliveries)
+}
+
 type Rows = ReadonlyArray<object>
 
 /** A write, whose answer is the fence. */
@@ -171,12 +195,14 @@ const fenced = <A extends Rows>(name: string, stream: string, work: Effect.Effec
 export const make = Effect.gen(function*() {
   const sql: SqlClient.SqlClient = yield* StoreSql
   const writers = yield* StreamWriters.StreamWriters
+  const seals = new Seals(yield* SecretSettings)
+  const insertSealed = insert(seals)
   const fence = (stream: string) => StreamWriters.holding(sql, writers, stream)
   const eachPart = (
     name: "write" | "update",
     id: StreamId.StreamId,
     rows: ReadonlyArray<ParkedDelivery>,
-    statement: typeof insert
+    statement: typeof change
   ) => {
     const stream = StreamId.format(id)
     return Effect.forEach(split(rows), (part) => fenced(name, stream, statement(sql, fence(stream), stream, part)), {
@@ -184,10 +210,10 @@ export const make = Effect.gen(function*() {
     })
   }
   return ParkedDeliveries.of({
-    write: (stream, batch) => eachPart("write", stream, batch, insert),
+    write: (stream, batch) => eachPart("write", stream, batch, insertSealed),
     scan: (stream, endpoint, after = START, limit, maxBytes = NO_LIMIT) =>
       operation("scan", page(sql, StreamId.format(stream), endpoint, after, limit, maxBytes)).pipe(
-        Effect.map((rows) => rows.map((row) => deliveryOf(endpoint, row)))
+        Effect.flatMap((rows) => Effect.fromResult(opened(seals, endpoint, rows)))
       ),
     remove: (id, endpoint, ids) => {
       const stream = StreamId.format(id)

@@ -2,6 +2,7 @@
 import * as Result from "effect/Result"
 import type { Key } from "../../../domain/Key.ts"
 import * as Lsn from "../../../domain/Lsn.ts"
+import type { SealError, Seals } from "./Seals.ts"
 import type { ParkedDelivery, ParkedKeys, ParkedState } from "../../../services/ParkedDeliveries.ts"
 
 export interface DeliveryRow {
@@ -37,10 +38,13 @@ export const parseKeys = (text: string): ReadonlyArray<Key> =>
 
 const lsnOf = (text: string): Lsn.Lsn => Result.getOrThrow(Lsn.parse(text))
 
-export const deliveryOf = (endpointId: string, row: DeliveryRow): ParkedDelivery => ({
+/** Additional data of a sealed body. Without the stream: `init --adopt` gives a row another one. */
+export const bodyContext = (endpointId: string, eventId: string): string => `body ${endpointId} ${eventId}`
+
+const withBody = (endpointId: string, row: DeliveryRow, body: Uint8Array): ParkedDelivery => ({
   endpointId,
   id: row.event_id,
-  body: row.body,
+  body,
   keys: parseKeys(row.keys),
   sequence: Number(row.sequence),
   selectedBy: row.selected_by === "" ? [] : row.selected_by.split(","),
@@ -54,6 +58,14 @@ export const deliveryOf = (endpointId: string, row: DeliveryRow): ParkedDelivery
   retries: row.retries,
   lastError: row.last_error ?? undefined
 })
+
+export const deliveryOf = (
+  seals: Seals, endpointId: string, row: DeliveryRow
+): Result.Result<ParkedDelivery, SealError> =>
+  Result.map(
+    seals.open(row.body, bodyContext(endpointId, row.event_id)),
+    (body) => withBody(endpointId, row, body)
+  )
 
 export const keysOf = (row: KeysRow): ParkedKeys & { readonly state: ParkedState } => ({
   endpointId: row.endpoint_id,

@@ -1,0 +1,63 @@
+/** An endpoint as the store has it: `webhook_endpoints`, its pause for one stream, and what its requests carry. */
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import type * as SqlClient from "effect/sql/SqlClient"
+import * as Sending from "../../../domain/Sending.ts"
+import type { Endpoint, EndpointId, OrderMode } from "../../../domain/Subscription.ts"
+import * as EndpointSecrets from "./EndpointSecrets.ts"
+import type { Seals } from "./Seals.ts"
+
+export interface EndpointRow {
+  readonly id: string
+  readonly url: string
+  readonly order_mode: OrderMode
+  readonly concurrency: number | null
+  readonly paused: boolean
+  readonly paused_reason: string | null
+  readonly version: string | null
+  readonly content: Uint8Array | null
+}
+
+/** Oldest first. `id`: one, else all. `stream`: whose pauses hold. */
+export const select = (sql: SqlClient.SqlClient, stream: string, id: EndpointId | undefined) =>
+  sql<EndpointRow>`
+    SELECT e.id, e.url, e.order_mode, e.concurrency, coalesce(x.paused, false) AS paused, x.paused_reason,
+      k.version::text AS version, k.content
+    FROM pgstream.webhook_endpoints e
+    LEFT JOIN pgstream.endpoint_streams x ON x.endpoint_id = e.id AND x.stream = ${stream}
+    LEFT JOIN pgstream.webhook_endpoint_secrets k ON k.endpoint_id = e.id
+    ${id === undefined ? sql.literal("") : sql`WHERE e.id = ${id}::uuid`}
+    ORDER BY e.created_at, e.id`
+
+/** Why an endpoint is paused whose secrets do not open: unsigned, or without its authorization, nothing is sent. */
+export const UNREADABLE = "its secrets do not open"
+
+/** The same `Sending` as before where its version is: opening costs, and connections stay as they are. */
+const sendingOf = (seals: Seals, { content, id, version }: EndpointRow, before: Endpoint | undefined) => {
+  if (content === null || version === null) return Result.succeed(undefined)
+  if (before?.sending?.version === version) return Result.succeed(before.sending)
+  return Result.map(EndpointSecrets.open(seals, id, content), (opened) => Sending.make(version, opened))
+}
+
+/** `concurrency`: of an endpoint that has none of its own. */
+export const endpointOf = (
+  seals: Seals, concurrency: number, row: EndpointRow, before: Endpoint | undefined
+): Endpoint => {
+  const sending = sendingOf(seals, row, before)
+  const [paused, pausedReason] = Result.isFailure(sending)
+    ? [true, `${UNREADABLE}: ${sending.failure.message}`]
+    : [row.paused, row.paused ? row.paused_reason ?? "paused" : undefined]
+  return {
+    id: row.id,
+    url: row.url,
+    order: row.order_mode,
+    concurrency: row.concurrency ?? concurrency,
+    paused,
+    pausedReason,
+    ...(Result.isSuccess(sending) && sending.success !== undefined ? { sending: sending.success } : {})
+  }
+}
+
+/** The content, for a change of it. */
+export const contentOf = (sending: Sending.Sending | undefined): Sending.SendingContent =>
+  sending === undefined ? Sending.empty : Redacted.value(sending.content)
