@@ -53,5 +53,5 @@ describe("a dump that is restored beside its original", () => {
     production.psql(`INSERT INTO t VALUES (4)`)
     await eventually("the original goes on", () => receiver.values("id").includes(4))
     assert.strictEqual((await live.stop()).code, 0)
-  })
+  }, 120_000)
 })

@@ -105,5 +105,5 @@ describe("subscribe, while others commit", () => {
     assert.deepStrictEqual(receiver.problems, [])
     const ended = await running.stop()
     assert.strictEqual(ended.code, 0, ended.stderr)
-  })
+  }, 180_000)
 })

@@ -2,7 +2,7 @@
  * `kill -9` at random moments under load, against two endpoints that fail in every way: one by key, one with total order.
  * Every committed change arrives, in the order of its key, under one id with one body and one number.
  *
- * PGSTREAM_KILL_SEED: the seed. PGSTREAM_KILL_ROUNDS: runs, each with the next seed. PGSTREAM_KILLS: kills a run.
+ * Long: `SEED=1 ROUNDS=20 npm run kills`; a round is a run of both plugins with the next seed. PGSTREAM_KILLS: kills a round.
  */
 import { afterAll, assert, describe, inject, it } from "vitest"
 import { makeProgram, type Program, type RunningProgram } from "../support/binary.ts"

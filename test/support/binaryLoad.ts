@@ -12,10 +12,14 @@ export const loadTables = `
   CREATE SEQUENCE stamps;
   CREATE TABLE accounts(id int PRIMARY KEY, stamp bigint DEFAULT nextval('stamps'), pad text);
   CREATE TABLE orders(id int PRIMARY KEY, stamp bigint DEFAULT nextval('stamps'), pad text);
+  CREATE TABLE bulk(id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stamp bigint DEFAULT nextval('stamps'), pad text);
   CREATE TABLE journal(id int, stamp bigint DEFAULT nextval('stamps'), pad text);
   ALTER TABLE orders ALTER COLUMN pad SET STORAGE EXTERNAL;`
 
 const IDS_PER_WRITER = 20
+/** Now and then the first writer makes a transaction of many rows, larger than one read from the slot (256 KiB). */
+const BULK_EVERY = 40
+const BULK_ROWS = 400
 const keyed = ["accounts", "orders"] as const
 
 const stampNow = "stamp = nextval('stamps')"
@@ -25,6 +29,7 @@ class Writer {
   private readonly n: number
   private readonly writers: number
   private made = 0
+  private count = 0
 
   constructor(random: Random, n: number, writers: number) {
     this.random = random
@@ -81,6 +86,9 @@ class Writer {
   }
 
   next(): string {
+    if (this.n === 0 && ++this.count % BULK_EVERY === 5) {
+      return `INSERT INTO bulk(pad) SELECT repeat('b', 700) FROM generate_series(1, ${BULK_ROWS});`
+    }
     const chance = this.random.int(0, 99)
     if (chance < 55) return this.several()
     if (chance < 80) return `UPDATE ${keyed[this.random.int(0, 1)]!} SET ${stampNow} WHERE id = ${this.any()};`
