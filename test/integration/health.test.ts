@@ -3,13 +3,15 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as TestClock from "effect/testing/TestClock"
-import { type AddressInfo, createServer } from "node:net"
+import { type AddressInfo, connect, createServer } from "node:net"
 import * as Health from "../../src/layers/http/Health.ts"
+import { MAX_CONNECTIONS } from "../../src/layers/http/listening.ts"
 import * as HealthChecksLive from "../../src/layers/http/HealthChecksLive.ts"
 import { type HealthCheck, HealthChecks } from "../../src/services/HealthChecks.ts"
 import { Listener, type ListenerState } from "../../src/services/Listener.ts"
 import { StoreProbe, StoreUnreachable } from "../../src/services/StoreProbe.ts"
 import { ask, settingsLayer } from "../support/api.ts"
+import { eventually } from "../support/database.ts"
 
 /** A port that was free a moment ago. */
 const freePort = Effect.callback<number>((resume) => {
@@ -56,6 +58,17 @@ it.live("a check that does not answer is not well, and holds nobody up for ever"
     const { get: other } = yield* started([{ name: "store", problem: Effect.never }])
     assert.deepStrictEqual((yield* other("/ready")).json, { ready: false, problems: { store: "no answer within 2 s" } })
   }).pipe(Effect.scoped))
+
+it.live("holds a bounded number of connections, and answers again when they have ended", () =>
+  Effect.gen(function*() {
+    const { get, port } = yield* started([])
+    const sockets = Array.from({ length: MAX_CONNECTIONS + 20 }, () => connect(port, "127.0.0.1").on("error", () => {}).resume())
+    const refused = () => sockets.filter((socket) => socket.closed).length
+    yield* Effect.promise(() => eventually("the last ones are closed", () => refused() === 20))
+    // They send nothing: the server ends them by itself.
+    yield* Effect.promise(() => eventually("all are closed", () => refused() === sockets.length))
+    assert.strictEqual((yield* get("/health")).status, 200)
+  }).pipe(Effect.scoped), 30_000)
 
 it.live("a port that is taken is an error that names the setting; not enabled, nothing listens", () =>
   Effect.gen(function*() {

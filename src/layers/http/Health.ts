@@ -37,7 +37,7 @@ export const layer = Layer.effectDiscard(
     const { healthEnabled, healthHost, healthPort } = yield* ApiSettings
     if (!healthEnabled) return
     const run = Effect.runPromiseWith(yield* Effect.context<HealthChecks>())
-    const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000 }, (request, response) => {
+    const server = createServer({ requestTimeout: 5_000, headersTimeout: 5_000, connectionsCheckingInterval: 1_000 }, (request, response) => {
       if (request.method !== "GET" && request.method !== "HEAD") {
         response.setHeader("allow", "GET, HEAD")
         return reply(response, 405, { error: "Only GET." })

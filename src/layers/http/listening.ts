@@ -36,6 +36,12 @@ interface Where {
   readonly setting: string
 }
 
+/**
+ * Open connections of one server; a further one is closed at once. File descriptors are for webhooks and Postgres, and
+ * a connection is there before any token is read.
+ */
+export const MAX_CONNECTIONS = 256
+
 /** Gives the port that it listens on. Closing ends open connections at once. */
 export const listening = (server: Server, where: Where): Effect.Effect<number, ListenError, Scope.Scope> =>
   Effect.acquireRelease(
@@ -44,6 +50,7 @@ export const listening = (server: Server, where: Where): Effect.Effect<number, L
         const reason = "code" in error ? String(error.code) : error.name
         resume(Effect.fail(new ListenError({ ...where, address: `${where.host}:${where.port}`, reason })))
       })
+      server.maxConnections = MAX_CONNECTIONS
       server.listen(where.port, where.host, () =>
         resume(Effect.succeed((server.address() as AddressInfo).port)))
     }),
