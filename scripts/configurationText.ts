@@ -29,7 +29,7 @@ Written by \`node scripts/configuration-docs.ts\` from the table that the progra
 - **Durations:** \`60s\`, \`500ms\`, \`1m30s\`, \`1h\`; in YAML also a whole number in the unit of the key. A bare \`60\` in the environment is an error. Zero and below mean the default.
 - **Sizes:** a number of bytes, or with KB, MB, GB (powers of 1000), KiB, MiB, GiB (powers of 1024). **Booleans:** true, false, 1, 0, t, f.
 - **Postgres URLs** as libpq reads them, \`sslmode\`, \`sslrootcert\`, \`sslcert\`, \`sslkey\` included; what one lacks comes from \`PGHOST\`, \`PGPORT\`, \`PGUSER\`, \`PGPASSWORD\`, \`PGDATABASE\`, \`PGSSLMODE\`, …
-- Passwords and tokens are never logged or shown.
+- Passwords and tokens are never logged or shown. (A password in \`--postgres-url\` is in the system's list of processes: prefer a file or the environment.) A configuration file, and one that \`NAME_FILE\` names, has at most 1 MiB.
 
 The rows marked *warning* only tune or observe and have no effect yet; those marked **error** would change what is sent, so they are refused until they are there.
 `
