@@ -1,9 +1,13 @@
-/** `pgstream.schema_log` and `pgstream.table_ids` in the source database, written from the stream. */
+/**
+ * `pgstream.schema_log` and `pgstream.table_ids` in the source database, written from the stream. Versions are per
+ * stream: of several slots of one database the first that was made writes these tables; when it is destroyed, the next.
+ */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SchemaEntry from "../../../domain/SchemaEntry.ts"
 import type { SchemaLogEntry } from "../../../domain/TableShape.ts"
 import { SchemaLog } from "../../../services/SchemaLog.ts"
+import { SourceSettings } from "../../../services/Settings.ts"
 import { SchemaLogError } from "../../../services/TableShapes.ts"
 import { SourceSql } from "../Sql.ts"
 import { whileAway, withoutValues } from "../store/StoreRetry.ts"
@@ -29,6 +33,16 @@ export const layer = Layer.effect(
   SchemaLog,
   Effect.gen(function*() {
     const sql = yield* SourceSql
+    const { slotName } = yield* SourceSettings
+
+    /** A stream of this database that was made before this one, and whose slot is there. */
+    const anotherIsFirst = Effect.map(
+      sql<{ readonly other: boolean }>`
+        SELECT EXISTS (SELECT FROM pgstream.streams o JOIN pgstream.streams own ON own.slot_name = ${slotName}
+          JOIN pg_replication_slots s ON s.slot_name = o.slot_name AND s.database = current_database()
+         WHERE (o.created_at, o.slot_name) < (own.created_at, own.slot_name)) AS other`,
+      ([row]) => row?.other === true
+    )
 
     const insertEntries = (entries: ReadonlyArray<SchemaLogEntry>) => {
       const rows = entries.map(({ createdAt, id, json, schema, version }) =>
@@ -52,6 +66,7 @@ export const layer = Layer.effect(
       ids: ReadonlyArray<{ readonly id: string; readonly oid: number }>,
       gone: ReadonlyArray<number>
     ) {
+      if (yield* anotherIsFirst) return
       if (gone.length > 0) {
         yield* sql`DELETE FROM pgstream.table_ids WHERE oid = ANY (${gone.map(String)}::text[]::bigint[])`
       }
