@@ -64,8 +64,9 @@ describe("a stream that is taken over", () => {
     const writing = write(stream, 1)
     await waiting("INSERT INTO pgstream.webhook_deliveries")
     let loaded = false
-    const loading = load(newer, stream).then(() => {
+    const loading = load(newer, stream).then((state) => {
       loaded = true
+      return state
     })
     await waiting("INSERT INTO pgstream.stream_writers")
     assert.isFalse(loaded)
