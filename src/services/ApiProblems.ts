@@ -27,6 +27,27 @@ export class NotSubscribed extends HttpApiError.Problem<NotSubscribed>()("NotSub
   type: "urn:pgstream:problem:NotSubscribed", status: 404, title: "No such subscription"
 }, common("NotSubscribed")) {}
 
+export class NoSuchEndpoint extends HttpApiError.Problem<NoSuchEndpoint>()("NoSuchEndpoint", {
+  type: "urn:pgstream:problem:NoSuchEndpoint", status: 404, title: "No such endpoint"
+}, common("NoSuchEndpoint")) {}
+
+export class UrlTaken extends HttpApiError.Problem<UrlTaken>()("UrlTaken", {
+  type: "urn:pgstream:problem:UrlTaken", status: 409, title: "Another endpoint has this URL"
+}, common("UrlTaken")) {}
+
+export class TooManySecrets extends HttpApiError.Problem<TooManySecrets>()("TooManySecrets", {
+  type: "urn:pgstream:problem:TooManySecrets", status: 409, title: "Too many secrets would count at once"
+}, common("TooManySecrets")) {}
+
+/** `errors`: the fields that are not stored in the clear. */
+export class SecretKeyMissing extends HttpApiError.Problem<SecretKeyMissing>()("SecretKeyMissing", {
+  type: "urn:pgstream:problem:SecretKeyMissing", status: 400, title: "PGSTREAM_SECRET_KEY is needed"
+}, { ...common("SecretKeyMissing"), errors: Schema.Array(FieldProblem) }) {}
+
+export class SecretKeyUnknown extends HttpApiError.Problem<SecretKeyUnknown>()("SecretKeyUnknown", {
+  type: "urn:pgstream:problem:SecretKeyUnknown", status: 409, title: "What is stored does not open"
+}, common("SecretKeyUnknown")) {}
+
 export class NoSuchPath extends HttpApiError.Problem<NoSuchPath>()("NoSuchPath", {
   type: "urn:pgstream:problem:NoSuchPath", status: 404, title: "No such path"
 }, common("NoSuchPath")) {}

@@ -9,17 +9,15 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
-import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as OpenApi from "effect/http-api/OpenApi"
-import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as WebhookUrl from "../domain/WebhookUrl.ts"
+import { NamedFields } from "./ApiNamedFields.ts"
 import * as Problems from "./ApiProblems.ts"
+import { absolute, EXPECTED_URL, url } from "./ApiUrl.ts"
+import * as EndpointApi from "./EndpointApi.ts"
 
 /** Longest name of a schema or table, in bytes (NAMEDATALEN - 1): Postgres cuts what is longer. */
 export const MAX_NAME_BYTES = 63
-/** Longest URL, in bytes. */
-export const MAX_URL_BYTES = WebhookUrl.MAX_LENGTH
 /** Longest body of a request, in bytes. */
 export const MAX_BODY_BYTES = 64 * 1024
 
@@ -34,23 +32,10 @@ const fits = (bytes: number) =>
   Schema.makeFilter((text: string) =>
     Buffer.byteLength(text) <= bytes || `is longer than ${bytes} bytes, the most that a name in Postgres has`)
 
-const EXPECTED_URL = "Expected an absolute http or https URL, such as http://localhost:9910/webhook"
-
-const usableUrl = Schema.makeFilter((text: string) => {
-  if (Buffer.byteLength(text) > MAX_URL_BYTES) return `is longer than ${MAX_URL_BYTES} bytes`
-  // eslint-disable-next-line no-control-regex
-  if (/[\u0000-\u0020\u007f]/.test(text)) {
-    return "holds a space or a control character; write it percent-encoded"
-  }
-  const target = WebhookUrl.parse(text)
-  return Result.isSuccess(target) || `is no URL of a webhook: ${target.failure.problem}. ${EXPECTED_URL}`
-})
-
 /** May be left out, or null as some clients write what they leave out. */
 const absent = <S extends Schema.Constraint>(schema: S, message: string) =>
   Schema.optionalKey(Schema.NullOr(schema).annotate({ message }))
 
-const url = Schema.String.annotate({ message: "must be a string: an absolute http or https URL" })
 const missingUrl = { messageMissingKey: `is missing. ${EXPECTED_URL}` }
 
 const mustBeName = (what: string) => `must be a string: the name of a ${what}, or "" for every one`
@@ -70,7 +55,7 @@ const kind = Schema.Literals(EVENT_TYPES).annotate({
 })
 
 export const SubscribeRequest = Schema.Struct({
-  url: url.check(usableUrl).annotateKey({
+  url: absolute.annotateKey({
     ...missingUrl,
     description: "Where events are sent. Userinfo is sent as Basic authorization."
   }),
@@ -130,12 +115,6 @@ export const SubscriptionList = Schema.Struct({
   subscriptions: Schema.Array(SubscriptionView)
 }).annotate({ identifier: "SubscriptionList" })
 
-/** Says which field is wrong and how it is mended, where HttpApi alone answers with an empty 400. */
-export class NamedFields extends HttpApiMiddleware.Service<NamedFields>()(
-  "pgstream/services/SubscriptionApi/NamedFields",
-  { error: Problems.InvalidRequest }
-) {}
-
 const refused = [Problems.Unauthorized, Problems.NotAllowed] as const
 const refusedBody = [...refused, Problems.NotJson, Problems.TooLarge] as const
 
@@ -168,6 +147,7 @@ export const Webhooks = HttpApiGroup.make("webhooks")
 
 export const SubscriptionApi = HttpApi.make("pgstream")
   .add(Webhooks)
+  .add(EndpointApi.Endpoints)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({
     title: "pgstream",

@@ -9,6 +9,7 @@ import * as StreamBehindPg from "../../src/layers/postgres/StreamBehindPg.ts"
 import * as StoreProbePg from "../../src/layers/postgres/store/StoreProbePg.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/store/SubscriptionStorePg.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
+import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Listener } from "../../src/services/Listener.ts"
 import { StoreProbe } from "../../src/services/StoreProbe.ts"
 import { settingsLayer, startApi } from "../support/api.ts"
@@ -22,7 +23,8 @@ const on = (url: string) =>
   Layer.mergeAll(SubscriptionStorePg.layer, StoreProbePg.layer).pipe(
     Layer.provide(migratedStore(url)),
     Layer.merge(settingsLayer()),
-    Layer.merge(Layer.mock(Endpoints, { get: () => undefined, fetch: () => Effect.never }))
+    Layer.merge(Layer.mock(Endpoints, { get: () => undefined, fetch: () => Effect.never })),
+    Layer.merge(Layer.mock(EndpointStore, {}))
   )
 
 const TARGET = "http://localhost:9910/webhook"

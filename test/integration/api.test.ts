@@ -15,11 +15,12 @@ import { StreamBehind } from "../../src/services/StreamBehind.ts"
 import type { ApiSettings, ApiSettingsShape } from "../../src/services/Settings.ts"
 import { type SubscriptionKey, SubscriptionStore, SubscriptionStoreError } from "../../src/services/SubscriptionStore.ts"
 import type { Endpoints } from "../../src/services/Endpoints.ts"
+import type { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Withdrawals } from "../../src/services/Withdrawals.ts"
 import { type Answer, memory, settingsLayer, startApi } from "../support/api.ts"
 import { eventually } from "../support/eventually.ts"
 
-type Needs = ApiSettings | SubscriptionStore | Endpoints | WebhookTables | Scope.Scope
+type Needs = ApiSettings | SubscriptionStore | Endpoints | EndpointStore | WebhookTables | Scope.Scope
 
 const api = <E>(name: string, test: Effect.Effect<void, E, Needs>, settings: Partial<ApiSettingsShape> = {}) =>
   it.live(name, () => test.pipe(Effect.scoped, Effect.provide(Layer.mergeAll(memory, settingsLayer(settings)))))
@@ -220,7 +221,10 @@ api("the docs page and the OpenAPI document describe it", Effect.gen(function*()
   assert.strictEqual(docs.status, 200)
   assert.include(String(docs.headers["content-type"]), "text/html")
   const openapi = (yield* get("/openapi.json")).json as { readonly paths: Record<string, Record<string, { readonly responses: object }>> }
-  assert.deepStrictEqual(Object.keys(openapi.paths), ["/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions"])
+  assert.deepStrictEqual(Object.keys(openapi.paths), [
+    "/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions",
+    "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret"
+  ])
   assert.deepStrictEqual(Object.keys(openapi.paths["/webhooks/subscribe"]!["post"]!.responses), ["201", "400", "401", "403", "413", "415", "500", "503"])
   assert.notMatch(docs.text, /<script[^>]* src=/)
 }))

@@ -28,6 +28,7 @@ import * as WithdrawalsLive from "../pipeline/WithdrawalsLive.ts"
 import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
 import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
+import * as EndpointStorePg from "../postgres/store/EndpointStorePg.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
 import * as AcknowledgeGatePg from "../postgres/replication/AcknowledgeGatePg.ts"
@@ -71,7 +72,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     FilterNone.layer,
     TransformerNone.layer,
     SnapshotterNone.layer,
-    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer)),
+    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer)),
     Health.layer.pipe(
       Layer.provide(HealthChecksLive.layer),
       Layer.provide(Layer.mergeAll(StoreProbePg.layer, SourceProbePg.layer()))

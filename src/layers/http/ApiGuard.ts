@@ -30,12 +30,19 @@ const paths: ReadonlyMap<string, string> = new Map([
   ["/webhooks/subscribe", "POST"],
   ["/webhooks/unsubscribe", "POST"],
   ["/webhooks/subscriptions", "GET, HEAD"],
+  ["/webhooks/endpoints", "GET, HEAD"],
+  ["/webhooks/endpoints/{id}", "PATCH"],
+  ["/webhooks/endpoints/{id}/rotate-secret", "POST"],
   ["/docs", "GET, HEAD"],
   ["/openapi.json", "GET, HEAD"]
 ])
 
 /** `undefined`: there is no such path. */
-export const allowedMethods = (path: string): string | undefined => paths.get(path)
+export const allowedMethods = (path: string): string | undefined =>
+  paths.get(path) ?? paths.get(path.replace(/^(\/webhooks\/endpoints\/)[^/{}]+(?=$|\/)/, "$1{id}"))
+
+/** Those that change something. */
+export const hasBody = (method: string): boolean => method === "POST" || method === "PATCH"
 
 const digest = (text: string): Buffer => createHash("sha256").update(text, "utf8").digest()
 
@@ -118,7 +125,7 @@ export const tooLarge = (): TooLarge =>
   })
 
 const bodyProblem = ({ headers, method }: Asked): NotJson | TooLarge | undefined => {
-  if (method !== "POST") return undefined
+  if (!hasBody(method)) return undefined
   const type = (headers["content-type"] ?? "").split(";", 1)[0]!.trim().toLowerCase()
   if (type !== "application/json") {
     return new NotJson({

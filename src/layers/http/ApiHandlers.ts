@@ -9,9 +9,11 @@ import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
 import { StreamBehind } from "../../services/StreamBehind.ts"
-import { MUST_BE_OBJECT, NamedFields, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { NamedFields } from "../../services/ApiNamedFields.ts"
+import { MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { SubscriptionStore, type SubscriptionStoreError } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
+import * as EndpointHandlers from "./EndpointHandlers.ts"
 
 /** An answer does not wait longer than this for what it only adds, ms. */
 const ADDED_TIMEOUT_MS = 2_000
@@ -126,5 +128,5 @@ const namedFields = HttpApiMiddleware.layerSchemaErrorTransform(NamedFields, (er
   return Effect.fail(new Problems.InvalidRequest({ detail: `${detail}.`, errors }))
 })
 
-/** The group with its middleware: what `HttpApiBuilder.layer(SubscriptionApi)` needs. */
-export const layer = Layer.provideMerge(handlers, namedFields)
+/** The groups with their middleware: what `HttpApiBuilder.layer(SubscriptionApi)` needs. */
+export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer), namedFields)

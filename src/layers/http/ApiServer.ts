@@ -20,6 +20,7 @@ import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import * as Problems from "../../services/ApiProblems.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
+import type { EndpointStore } from "../../services/EndpointStore.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
 import { MAX_BODY_BYTES, MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
@@ -113,7 +114,7 @@ const listener = (settings: ApiSettingsShape, handler: WebHandler, underWay: Set
   const guard = ApiGuard.make(settings)
   const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
     const init: RequestInit = { method: request.method ?? "GET", headers: { accept: "application/json" } }
-    if (request.method === "POST") {
+    if (ApiGuard.hasBody(request.method ?? "")) {
       const body = await readBody(request)
       if (body === undefined) return refuse(response, ApiGuard.tooLarge(), path)
       if (!isJson(body)) return refuse(response, notJson(body), path)
@@ -185,5 +186,5 @@ export const serve = Effect.gen(function*() {
   return port
 })
 
-export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints> =
+export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints | EndpointStore> =
   Layer.effectDiscard(serve)

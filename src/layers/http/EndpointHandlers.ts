@@ -1,0 +1,148 @@
+/** What the API does with endpoints. Log lines name what was changed, never to what. */
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Redacted from "effect/Redacted"
+import type { Auth, SendingContent } from "../../domain/Sending.ts"
+import * as Sending from "../../domain/Sending.ts"
+import type { Endpoint, EndpointId } from "../../domain/Subscription.ts"
+import * as WebhookUrl from "../../domain/WebhookUrl.ts"
+import * as Problems from "../../services/ApiProblems.ts"
+import type { UpdateEndpointRequest } from "../../services/EndpointApi.ts"
+import {
+  type EndpointChange, type EndpointRefused, EndpointStore, type EndpointStoreError
+} from "../../services/EndpointStore.ts"
+import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import * as certificates from "./certificates.ts"
+
+type Update = typeof UpdateEndpointRequest.Type
+
+const view = (endpoint: Endpoint, nowMs: number) => {
+  const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
+  return {
+    id: endpoint.id,
+    url: WebhookUrl.withoutUserinfo(endpoint.url),
+    order: endpoint.order,
+    concurrency: endpoint.concurrency,
+    paused: endpoint.paused,
+    ...(endpoint.pausedReason === undefined ? {} : { paused_reason: endpoint.pausedReason }),
+    headers: Object.keys(content.headers),
+    auth: content.auth?.type ?? null,
+    ca: content.ca !== null,
+    client_certificate: content.client !== null,
+    secrets: Sending.inForce(content.secrets, nowMs).map(({ expiresAtMs }) => ({
+      expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString()
+    }))
+  }
+}
+
+const NOT_THERE = "No endpoint has this id. What there is:   GET /webhooks/endpoints"
+const STORE_AWAY = "The store of the endpoints does not answer now, and nothing was changed; try again."
+const STORE_REFUSED = "The store of the endpoints answered with an error; the service's log has it. What is wrong with it:   "
+  + "pgstream status"
+
+const isId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+const notThere = () => new Problems.NoSuchEndpoint({ detail: NOT_THERE })
+
+const storeProblem = (error: EndpointStoreError): Effect.Effect<never, Problems.StoreUnavailable | Problems.StoreRefused> =>
+  error.unavailable
+    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
+    : Effect.andThen(
+      Effect.logError("The store refused what the API asked of it.", error),
+      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
+    )
+
+const secretFields = ({ auth, client_certificate: client }: Pick<Update, "auth" | "client_certificate">) => [
+  ...(auth === undefined || auth === null ? [] : ["auth"]),
+  ...(client === undefined || client === null ? [] : ["client_certificate"])
+]
+
+const updateProblem = ({ detail, reason }: EndpointRefused, payload: Update) => {
+  switch (reason) {
+    case "UrlTaken":
+      return new Problems.UrlTaken({ detail })
+    case "SecretKeyMissing": {
+      const problem = "needs PGSTREAM_SECRET_KEY: it is not stored in the clear"
+      return new Problems.SecretKeyMissing({ detail, errors: secretFields(payload).map((field) => ({ field, problem })) })
+    }
+    default:
+      return new Problems.SecretKeyUnknown({ detail })
+  }
+}
+
+const authOf = ({ password = "", token = "", type, username = "" }: NonNullable<Update["auth"]>): Auth =>
+  type === "bearer" ? { type, token } : { type, username, password }
+
+/** `null` clears: a header list becomes an empty one. */
+const sendingOf = (payload: Update): EndpointChange["sending"] => {
+  const { auth, ca, client_certificate: client, headers } = payload
+  const sending: Partial<Omit<SendingContent, "secrets">> = {
+    ...(headers === undefined ? {} : { headers: headers ?? {} }),
+    ...(auth === undefined ? {} : { auth: auth === null ? null : authOf(auth) }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(client === undefined ? {} : { client })
+  }
+  return Object.keys(sending).length === 0 ? undefined : sending
+}
+
+const checkCertificates = (payload: Update): Effect.Effect<void, Problems.InvalidRequest> => {
+  const { ca, client_certificate: client } = payload
+  const found = [
+    { field: "ca", problem: typeof ca === "string" ? certificates.authorityProblem(ca) : undefined },
+    { field: "client_certificate", problem: client ? certificates.clientProblem(client) : undefined }
+  ]
+  const errors = found.flatMap(({ field, problem }) => (problem === undefined ? [] : [{ field, problem }]))
+  if (errors.length === 0) return Effect.void
+  const detail = errors.map(({ field, problem }) => `${field} ${problem}`).join("; ")
+  return Effect.fail(new Problems.InvalidRequest({ detail: `${detail}.`, errors }))
+}
+
+const said = (message: string, endpointId: EndpointId, changed: ReadonlyArray<string>) =>
+  Effect.logInfo(message).pipe(Effect.annotateLogs({ endpointId, changed: changed.join(", ") }))
+
+export const layer = HttpApiBuilder.group(
+  SubscriptionApi,
+  "endpoints",
+  Effect.fn(function*(group) {
+    const store = yield* EndpointStore
+    return group.handleAll({
+      list: Effect.fn("EndpointApi.list")(function*() {
+        const endpoints = yield* store.list.pipe(Effect.catch(storeProblem))
+        return { endpoints: endpoints.map((endpoint) => view(endpoint, Date.now())) }
+      }),
+      update: Effect.fn("EndpointApi.update")(function*({ params: { id }, payload }) {
+        if (!isId(id)) return yield* notThere()
+        yield* checkCertificates(payload)
+        const { concurrency, order, paused, url } = payload
+        const endpoint = yield* store.update(id, { url, order, concurrency, paused, sending: sendingOf(payload) }).pipe(
+          Effect.catchTags({
+            EndpointStoreError: storeProblem,
+            EndpointRefused: (refused) => Effect.fail(updateProblem(refused, payload))
+          })
+        )
+        if (endpoint === undefined) return yield* notThere()
+        yield* said("An endpoint was changed.", id, Object.keys(payload))
+        return view(endpoint, Date.now())
+      }),
+      rotateSecret: Effect.fn("EndpointApi.rotateSecret")(function*({ params: { id }, payload }) {
+        if (!isId(id)) return yield* notThere()
+        const { overlap_seconds: overlapSeconds = Sending.DEFAULT_OVERLAP_SECONDS, secret: given } = payload
+        const request = { secret: given === undefined ? undefined : Redacted.make(given), overlapSeconds }
+        const rotated = yield* store.rotateSecret(id, request).pipe(
+          Effect.catchTags({
+            EndpointStoreError: storeProblem,
+            EndpointRefused: ({ detail, reason }) =>
+              Effect.fail(reason === "TooManySecrets" ? new Problems.TooManySecrets({ detail }) : new Problems.SecretKeyUnknown({ detail }))
+          })
+        )
+        if (rotated === undefined) return yield* notThere()
+        yield* said("An endpoint signs with a new secret.", id, ["secret"])
+        const { overlapUntilMs, secret } = rotated
+        return {
+          endpoint_id: id,
+          ...(given === undefined ? { secret: Redacted.value(secret) } : {}),
+          ...(overlapUntilMs === undefined ? {} : { overlap_until: new Date(overlapUntilMs).toISOString() })
+        }
+      })
+    })
+  })
+)
