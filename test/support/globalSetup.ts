@@ -1,6 +1,6 @@
 /** One Postgres for the whole run; each file makes databases of its own on it (`support/database.ts`). */
 import type { TestProject } from "vitest/node"
-import { startServer } from "./PostgresServer.ts"
+import { sharedServer } from "./SharedServer.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -14,7 +14,7 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject) {
   if (process.env["PGSTREAM_TEST_NO_POSTGRES"] === "1") return undefined
-  const server = await startServer()
+  const server = await sharedServer()
   project.provide("postgresPort", server.port)
   project.provide("postgresBin", server.bin)
   project.provide("postgresVersion", server.version)
