@@ -1,23 +1,28 @@
 /**
  * What our transport delivers, beside the bare loop that it is measured by: undici's `Pool.request`, POST of 900
  * bytes with the same headers, to a receiver in a process of its own that answers at once. Pairs of fresh processes,
- * in turn (FACTS.md: one process may be 20 % slower for its whole life); medians.
+ * in turn (FACTS.md: one process may be 20 % slower for its whole life); medians. Then the same signed, beside a bare
+ * loop that signs.
  *
  * `node bench/transport.ts [requests=60000] [pairs=5]`; prints requests/s, client CPU µs a request, and the ratio.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { execFileSync, fork } from "node:child_process"
+import { createHmac, createSecretKey } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { fileURLToPath } from "node:url"
 import { Pool } from "undici"
+import * as Sending from "../src/domain/Sending.ts"
+import * as Signature from "../src/domain/Signature.ts"
 import * as WebhookTransportHttp from "../src/layers/http/WebhookTransportHttp.ts"
 import { notifierDefaults, NotifierSettings } from "../src/services/Settings.ts"
 import { WebhookTransport } from "../src/services/WebhookTransport.ts"
 
 const here = fileURLToPath(import.meta.url)
 const body = Buffer.alloc(900, "x")
+const secretKey = Buffer.alloc(32, 7)
 
 interface Outcome {
   readonly perSecond: number
@@ -32,7 +37,8 @@ const measured = async (requests: number, run: (count: number) => Promise<void>)
   return { perSecond: requests / ((performance.now() - began) / 1_000), cpuUs: (user + system) / requests }
 }
 
-const bare = async (url: string, inFlight: number, requests: number): Promise<Outcome> => {
+const bare = async (url: string, inFlight: number, requests: number, signed: boolean): Promise<Outcome> => {
+  const key = createSecretKey(secretKey)
   const { origin, pathname } = new URL(url)
   const pool = new Pool(origin, { connections: inFlight })
   let sent = 0
@@ -42,6 +48,10 @@ const bare = async (url: string, inFlight: number, requests: number): Promise<Ou
       const headers = {
         "content-type": "application/json", "user-agent": "pgstream", "webhook-id": id, "webhook-timestamp": String(Math.floor(Date.now() / 1_000)),
         "webhook-endpoint": "7d7a7c1e-8a39-4c57-a5a0-2f2f3a3c7a11", "webhook-sequence": String(sent), "webhook-epoch": "a1b2c3d4"
+      }
+      if (signed) {
+        const digest = createHmac("sha256", key).update(`${id}.${headers["webhook-timestamp"]}.`).update(body).digest("base64")
+        Object.assign(headers, { "webhook-signature": `v1,${digest}` })
       }
       const answer = await pool.request({ method: "POST", path: pathname, headers, body })
       await answer.body.dump()
@@ -56,9 +66,11 @@ const bare = async (url: string, inFlight: number, requests: number): Promise<Ou
   return outcome
 }
 
-const ours = (url: string, inFlight: number, requests: number): Promise<Outcome> =>
+const ours = (url: string, inFlight: number, requests: number, signed: boolean): Promise<Outcome> =>
   Effect.gen(function*() {
-    const endpoint = { id: "7d7a7c1e-8a39-4c57-a5a0-2f2f3a3c7a11", url, order: "key", concurrency: inFlight, paused: false, pausedReason: undefined } as const
+    const secrets = [{ secret: Signature.formatSecret(secretKey), expiresAtMs: null }]
+    const sending = signed ? { sending: Sending.make("1", { ...Sending.empty, secrets }) } : {}
+    const endpoint = { ...sending, id: "7d7a7c1e-8a39-4c57-a5a0-2f2f3a3c7a11", url, order: "key", concurrency: inFlight, paused: false, pausedReason: undefined } as const
     const connection = yield* (yield* WebhookTransport).open(endpoint)
     const run = (count: number) =>
       new Promise<void>((resolve, reject) => {
@@ -93,25 +105,28 @@ const compare = async (requests: number, pairs: number): Promise<void> => {
   const receiver = fork(here, ["receive"])
   const port = await new Promise<number>((resolve) => receiver.once("message", (message) => resolve(Number(message))))
   const url = `http://127.0.0.1:${port}/webhook`
-  const arm = (name: string, inFlight: number): Outcome =>
-    JSON.parse(execFileSync(process.execPath, [here, name, url, String(inFlight), String(requests)], { encoding: "utf8" })) as Outcome
+  const arm = (name: string, inFlight: number, form: string): Outcome =>
+    JSON.parse(execFileSync(process.execPath, [here, name, url, String(inFlight), String(requests), form], { encoding: "utf8" })) as Outcome
   const show = ({ cpuUs, perSecond }: Outcome) => `${Math.round(perSecond).toLocaleString("en")}/s ${cpuUs.toFixed(1)} µs`
-  for (const inFlight of [16, 64]) {
+  for (const [inFlight, form] of [[16, "plain"], [64, "plain"], [64, "signed"]] as const) {
+    const what = `${inFlight} in flight, ${form}`
     const ratios: Array<number> = []
     for (let pair = 0; pair < pairs; pair++) {
       const [first, second] = pair % 2 === 0 ? ["bare", "ours"] as const : ["ours", "bare"] as const
-      const outcome = { [first]: arm(first, inFlight), [second]: arm(second, inFlight) } as { readonly bare: Outcome; readonly ours: Outcome }
+      const outcome = {
+        [first]: arm(first, inFlight, form), [second]: arm(second, inFlight, form)
+      } as { readonly bare: Outcome; readonly ours: Outcome }
       ratios.push(outcome.ours.perSecond / outcome.bare.perSecond)
-      console.log(`${inFlight} in flight: bare ${show(outcome.bare)}, ours ${show(outcome.ours)}, ratio ${ratios.at(-1)!.toFixed(2)}`)
+      console.log(`${what}: bare ${show(outcome.bare)}, ours ${show(outcome.ours)}, ratio ${ratios.at(-1)!.toFixed(2)}`)
     }
-    console.log(`${inFlight} in flight: median ratio ${median(ratios).toFixed(2)}`)
+    console.log(`${what}: median ratio ${median(ratios).toFixed(2)}`)
   }
   receiver.kill()
 }
 
-const [mode, url = "", inFlight = "", requests = ""] = process.argv.slice(2)
+const [mode, url = "", inFlight = "", requests = "", form = ""] = process.argv.slice(2)
 if (mode === "receive") receive()
 else if (mode === "bare" || mode === "ours") {
-  const outcome = await (mode === "bare" ? bare : ours)(url, Number(inFlight), Number(requests))
+  const outcome = await (mode === "bare" ? bare : ours)(url, Number(inFlight), Number(requests), form === "signed")
   process.stdout.write(JSON.stringify(outcome))
 } else await compare(Number(mode ?? 60_000), Number(process.argv[3] ?? 5))

@@ -52,7 +52,7 @@ describe("DefinitionIndex", () => {
     const index = new DefinitionIndex([row("all", "a"), row("log", "b", "pgstream", "schema_log", ["I"]), row("own", "c", "pgstream", "checkpoint")])
     assert.deepStrictEqual(selected(index, "I", "pgstream", "schema_log"), ["b:log", "a:all"])
     assert.deepStrictEqual(selected(index, "I", "pgstream", "table_ids"), ["a:all"])
-    for (const table of ["checkpoint", "webhook_deliveries", "ddl"]) assert.deepStrictEqual(selected(index, "I", "pgstream", table), [])
+    for (const table of ["checkpoint", "webhook_deliveries", "webhook_endpoint_secrets", "ddl"]) assert.deepStrictEqual(selected(index, "I", "pgstream", table), [])
   })
 
   it("follows rows that change, move and go", () => {

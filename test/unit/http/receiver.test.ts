@@ -1,4 +1,5 @@
 /** The tutorial's receiver and the example of one: run as a user runs them. */
+import { Webhook } from "standardwebhooks"
 import { afterEach, assert, describe, it } from "vitest"
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
@@ -104,12 +105,12 @@ describe("npm run webhook", () => {
 })
 
 describe("examples/receiver", () => {
-  const started = async () => {
+  const started = async (secret?: string) => {
     const applied: Array<unknown> = []
     const server = makeReceiver((event) => {
       if (JSON.stringify(event).includes("poison")) throw new Error("cannot be applied")
       applied.push(event)
-    })
+    }, secret)
     server.listen(0, "127.0.0.1")
     await once(server, "listening")
     closing.push(() => {
@@ -140,6 +141,21 @@ describe("examples/receiver", () => {
     assert.strictEqual((await fetch(url, { headers: { "webhook-id": "a" } })).status, 400)
     assert.strictEqual((await post(url, "no json", { "webhook-id": "x" })).status, 400)
     assert.deepStrictEqual(applied, [])
+  })
+
+  it("with a secret, takes what was signed with it, now, and nothing else", async () => {
+    const [secret, other] = [1, 2].map((n) => `whsec_${Buffer.alloc(32, n).toString("base64")}`) as [string, string]
+    const { applied, url } = await started(secret)
+    const body = JSON.stringify({ Data: { x: "ü" } })
+    const signedBy = (by: string, atMs = Date.now(), text = body) => ({
+      "webhook-id": "s", "webhook-timestamp": String(Math.floor(atMs / 1_000)), "webhook-signature": new Webhook(by).sign("s", new Date(atMs), text)
+    })
+    for (const headers of [{ "webhook-id": "s" }, signedBy(other), signedBy(secret, Date.now() - 600_000), signedBy(secret, Date.now(), "{}")]) {
+      assert.strictEqual((await post(url, body, headers)).status, 400)
+    }
+    assert.deepStrictEqual(applied, [])
+    assert.strictEqual((await post(url, body, signedBy(secret))).status, 204)
+    assert.deepStrictEqual(applied, [{ Data: { x: "ü" } }])
   })
 
   it("is short enough to be read", () => {
