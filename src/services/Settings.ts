@@ -11,7 +11,7 @@ export interface SourceSettingsShape {
   readonly slotName: string
   /** Which driver under the Listener: our own connection, or pg-logical-replication. */
   readonly driver: "socket" | "pg-logical-replication"
-  /** Frames above this many bytes are dead-lettered by position. Default 256 MiB. */
+  /** Frames above this many bytes are dead-lettered by position. Default 64 MiB. */
   readonly maxFrameBytes: number
   /** Bytes that may be read ahead of the Notifier. Default 8 MiB. */
   readonly readAheadBytes: number

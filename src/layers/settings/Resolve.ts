@@ -111,7 +111,7 @@ const readSource = (reader: Reader, collected: Collected): Source | undefined =>
   const backoffInitialMs = constant ?? reader.duration("source.backoffInitial", 500)
   const rest = {
     driver: reader.choice("source.driver", ["socket", "pg-logical-replication"] as const) ?? "socket" as const,
-    maxFrameBytes: reader.bytes("source.maxFrame", 256 * 1024 * 1024),
+    maxFrameBytes: reader.bytes("source.maxFrame", 64 * 1024 * 1024),
     readAheadBytes: reader.bytes("source.readAhead", 8 * 1024 * 1024),
     backoffInitialMs,
     backoffMaxMs: constant ?? Math.max(backoffInitialMs, reader.duration("source.backoffMax", 30_000)),
