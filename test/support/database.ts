@@ -2,7 +2,8 @@
 import { execFileSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
-import { afterAll, inject } from "vitest"
+import { inject } from "vitest"
+import { atEnd } from "./atEnd.ts"
 
 export interface TestDatabase {
   readonly name: string
@@ -36,11 +37,11 @@ export const dropDatabase = (name: string): void => {
 }
 
 let counter = 0
-/** Call at the top of a test file (or in a hook): the database lives until the file's end. */
+/** Called in a test, the database lives until the test's end; else until the file's. */
 export const testDatabase = (label: string): TestDatabase => {
   const name = `t_${label.toLowerCase().replace(/[^a-z0-9]+/g, "_")}_${process.pid}_${counter++}`
   psqlOn("postgres", `CREATE DATABASE "${name}"`)
-  afterAll(() => dropDatabase(name))
+  atEnd(() => dropDatabase(name))
   const port = inject("postgresPort")
   return {
     name, port,
