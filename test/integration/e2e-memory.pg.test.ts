@@ -1,6 +1,7 @@
 /** One transaction of many rows, to a receiver that is slow: the memory of the process stays bounded, the slot waits. */
 import { readFileSync } from "node:fs"
-import { afterAll, assert, describe, it } from "vitest"
+import { assert, describe, it } from "vitest"
+import { atEnd } from "../support/atEnd.ts"
 import { makeProgram } from "../support/binary.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { startReceiver } from "../support/Receiver.ts"
@@ -19,7 +20,7 @@ describe.skipIf(process.platform !== "linux")("a transaction that is larger than
     const slot = `${database.name}_s`
     const program = await makeProgram({ url: database.url, slot, settings: { PGSTREAM_WEBHOOK_NOTIFIER_GRACE_PERIOD: "1s" } })
     const receiver = await startReceiver({ answer: () => ({ status: 200, delayMs: 200 }) })
-    afterAll(() => receiver.close())
+    atEnd(() => receiver.close())
     database.psql(`CREATE TABLE t(id int PRIMARY KEY, pad text)`)
     await program.init()
     database.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${receiver.url}', 'public', 't')`)

@@ -1,5 +1,6 @@
 /** Endpoints that fail, each in a way of its own, beside one that is well: DESIGN.md "Failure table", rows 1 and 2. */
 import { afterAll, assert, describe, it } from "vitest"
+import { atEnd } from "../support/atEnd.ts"
 import { makeProgram, type RunningProgram } from "../support/binary.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { freePort } from "../support/PostgresServer.ts"
@@ -108,7 +109,7 @@ describe("an endpoint that asks for a pause", () => {
         return before === 0 ? { status: sequence % 2 === 0 ? 429 : 503, headers: { "retry-after": "1" } } : { status: 200 }
       }
     })
-    afterAll(() => patient.close())
+    atEnd(() => patient.close())
     database.psql(`DELETE FROM pgstream.webhook_subscriptions`)
     subscribe(patient.url)
     const running = await program.run()
@@ -130,7 +131,7 @@ describe("an event that no attempt delivers", () => {
       }
     })
     const picky = await startReceiver({ answer: ({ data }) => ({ status: data.action === "I" ? 400 : 200 }) })
-    afterAll(() => picky.close())
+    atEnd(() => picky.close())
     database.psql(`DELETE FROM pgstream.webhook_subscriptions`)
     subscribe(picky.url)
     const running = await short.run()

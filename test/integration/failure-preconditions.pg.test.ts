@@ -1,5 +1,6 @@
 /** What only somebody's action mends: exit code 4 and the command, from the binary. DESIGN.md "Failure table", rows 7 to 10. */
 import { afterAll, assert, describe, inject, it } from "vitest"
+import { atEnd } from "../support/atEnd.ts"
 import { makeProgram } from "../support/binary.ts"
 import type { Ended } from "../support/cli.ts"
 import { eventually, testDatabase } from "../support/database.ts"
@@ -133,7 +134,7 @@ describe("an event that is larger than the limit", () => {
     const database = testDatabase(`pre_large_${plugin}`)
     const program = await makeProgram({ url: database.url, slot: `${database.name}_s`, settings: { PGSTREAM_POSTGRES_REPLICATION_MAX_MESSAGE_BYTES: "20KB" } })
     const own = await startReceiver()
-    afterAll(() => own.close())
+    atEnd(() => own.close())
     await program.init("--plugin", plugin)
     database.psql(`CREATE TABLE t(id int PRIMARY KEY, v text); ${subscribeAll(own.url)}`)
     const first = await program.run()

@@ -1,5 +1,6 @@
 /** The servers under the program fail and come back: DESIGN.md "Failure table", rows 5 and 6. */
 import { afterAll, assert, describe, it } from "vitest"
+import { atEnd } from "../support/atEnd.ts"
 import { makeProgram, type Program, type RunningProgram } from "../support/binary.ts"
 import { loadTables, startLoad } from "../support/binaryLoad.ts"
 import { eventually, testDatabase, type TestDatabase } from "../support/database.ts"
@@ -39,7 +40,7 @@ describe("the walsender is killed under load", () => {
     const slot = `${database.name}_s`
     const program = await makeProgram({ url: database.url, slot, settings: quick })
     const receiver = await startReceiver({ answer: ({ sequence }) => ({ status: 200, delayMs: sequence % 10 }) })
-    afterAll(() => receiver.close())
+    atEnd(() => receiver.close())
     database.psql(loadTables)
     await program.init()
     database.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${receiver.url}', 'public', '')`)
@@ -75,7 +76,7 @@ describe("Postgres restarts", () => {
     const source = await server()
     const program = await makeProgram({ url: source.url(), slot: "restarts", settings: quick })
     const receiver = await startReceiver()
-    afterAll(() => receiver.close())
+    atEnd(() => receiver.close())
     source.psql("CREATE TABLE t(id int PRIMARY KEY)")
     await program.init()
     source.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${receiver.url}', 'public', 't')`)
@@ -109,7 +110,7 @@ describe("the store is in another server, and down", () => {
     const store = await server()
     const program = await makeProgram({ url: source.url(), storeUrl: store.url(), slot: "stored", settings: quick })
     const receiver = await startReceiver({ answer: ({ data }) => ({ status: data.columns?.[0]?.value === 1 ? 404 : 200 }) })
-    afterAll(() => receiver.close())
+    atEnd(() => receiver.close())
     source.psql("CREATE TABLE t(id int PRIMARY KEY)")
     await program.init()
     store.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${receiver.url}', 'public', 't')`)

@@ -4,7 +4,8 @@
  *
  * Long: `SEED=1 ROUNDS=20 npm run kills`; a round is a run of both plugins with the next seed. PGSTREAM_KILLS: kills a round.
  */
-import { afterAll, assert, describe, inject, it } from "vitest"
+import { assert, describe, inject, it } from "vitest"
+import { atEnd } from "../support/atEnd.ts"
 import { makeProgram, type Program, type RunningProgram } from "../support/binary.ts"
 import { loadTables, startLoad } from "../support/binaryLoad.ts"
 import { eventually, testDatabase, type TestDatabase } from "../support/database.ts"
@@ -56,7 +57,7 @@ const prepare = async (seed: number, plugin: string): Promise<Scene> => {
   })
   const byKey = await startReceiver({ answer: ((random) => (_: Received) => fails(random))(new Random(seed + 1)) })
   const total = await startReceiver({ answer: ((random) => (_: Received) => random.chance(0.01) ? fails(random) : { status: 200 })(new Random(seed + 2)) })
-  afterAll(() => Promise.all([byKey.close(), total.close()]))
+  atEnd(() => Promise.all([byKey.close(), total.close()]))
   database.psql(loadTables)
   await program.init("--plugin", plugin)
   database.psql(`

@@ -1,11 +1,11 @@
 /**
- * The program as its user runs it: processes of their own with an env file, ended at the end of the test file whatever
+ * The program as its user runs it: processes of their own with an env file, ended at the end of the test or the file whatever
  * happened. From the sources, so that no build is needed: `pack.test.ts` tests the packed form.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { afterAll } from "vitest"
+import { atEnd } from "./atEnd.ts"
 import { type Ended, launch, type Running } from "./cli.ts"
 import { eventually } from "./database.ts"
 import { freePort } from "./PostgresServer.ts"
@@ -53,11 +53,11 @@ const started = (args: ReadonlyArray<string>): RunningProgram => {
   return { ...running, pid: running.child.pid!, crash: end("SIGKILL"), stop: end("SIGTERM") }
 }
 
-/** Call at the top of a test file or in a hook. */
+/** In a test, or at the top of a test file. */
 export const makeProgram = async (options: ProgramOptions): Promise<Program> => {
   const folder = mkdtempSync(join(tmpdir(), "pgstream-e2e-"))
   const all: Array<RunningProgram> = []
-  afterAll(async () => {
+  atEnd(async () => {
     await Promise.all(all.map((running) => running.crash()))
     rmSync(folder, { recursive: true, force: true })
   })
