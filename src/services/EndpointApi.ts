@@ -93,7 +93,8 @@ const between = (least: number, most: number, what: string) => {
 const clears = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 export const UpdateEndpointRequest = Schema.Struct({
-  url: Schema.optionalKey(absolute).annotateKey({ description: "Also of what is parked. Its subscriptions get it, too." }),
+  url: Schema.optionalKey(absolute)
+    .annotateKey({ description: "Also of what is parked. Its subscriptions get it, too." }),
   order: Schema.optionalKey(
     Schema.Literals(["key", "total", "none"]).annotate({ message: "must be \"key\", \"total\" or \"none\"" })
   ),
@@ -159,7 +160,9 @@ export const SecretRotated = Schema.Struct({
 const params = { id: Schema.String }
 const refused = [Problems.Unauthorized, Problems.NotAllowed] as const
 const store = [Problems.StoreUnavailable, Problems.StoreRefused] as const
-const changed = [...refused, ...store, Problems.NotJson, Problems.TooLarge, Problems.NoSuchEndpoint, Problems.SecretKeyUnknown] as const
+const changed = [
+  ...refused, ...store, Problems.NotJson, Problems.TooLarge, Problems.NoSuchEndpoint, Problems.SecretKeyUnknown
+] as const
 
 export const Endpoints = HttpApiGroup.make("endpoints")
   .add(
@@ -181,8 +184,8 @@ export const Endpoints = HttpApiGroup.make("endpoints")
       error: [...changed, Problems.TooManySecrets]
     }).annotateMerge(OpenApi.annotations({
       summary: "Sign with a new secret",
-      description: "The first one begins the signing. The secret before counts for the overlap: requests then have a signature "
-        + "of each."
+      description: "The first one begins the signing. The secret before counts for the overlap: requests then have "
+        + "a signature of each."
     }))
   )
   .middleware(NamedFields)

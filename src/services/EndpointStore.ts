@@ -37,7 +37,7 @@ type StoreError = EndpointStoreError | EndpointRefused
 export class EndpointStore extends Context.Service<EndpointStore, {
   /** All of them, oldest first. */
   readonly list: Effect.Effect<ReadonlyArray<Endpoint>, EndpointStoreError>
-  /** All of the change or nothing; durable before it returns, in force soon after. `undefined`: there is no such endpoint. */
+  /** All of it or nothing; durable before it returns, in force soon after. `undefined`: no such endpoint. */
   update(id: EndpointId, change: EndpointChange): Effect.Effect<Endpoint | undefined, StoreError>
   /** `undefined`: there is no such endpoint. */
   rotateSecret(id: EndpointId, request: SecretRequest): Effect.Effect<RotatedSecret | undefined, StoreError>

@@ -37,8 +37,8 @@ const view = (endpoint: Endpoint, nowMs: number) => {
 
 const NOT_THERE = "No endpoint has this id. What there is:   GET /webhooks/endpoints"
 const STORE_AWAY = "The store of the endpoints does not answer now, and nothing was changed; try again."
-const STORE_REFUSED = "The store of the endpoints answered with an error; the service's log has it. What is wrong with it:   "
-  + "pgstream status"
+const STORE_REFUSED = "The store of the endpoints answered with an error; the service's log has it. What is wrong "
+  + "with it:   pgstream status"
 
 const isId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
 const notThere = () => new Problems.NoSuchEndpoint({ detail: NOT_THERE })
@@ -131,7 +131,9 @@ export const layer = HttpApiBuilder.group(
           Effect.catchTags({
             EndpointStoreError: storeProblem,
             EndpointRefused: ({ detail, reason }) =>
-              Effect.fail(reason === "TooManySecrets" ? new Problems.TooManySecrets({ detail }) : new Problems.SecretKeyUnknown({ detail }))
+              Effect.fail(reason === "TooManySecrets"
+                ? new Problems.TooManySecrets({ detail })
+                : new Problems.SecretKeyUnknown({ detail }))
           })
         )
         if (rotated === undefined) return yield* notThere()

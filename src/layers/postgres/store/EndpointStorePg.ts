@@ -53,7 +53,8 @@ const refused = (reason: EndpointRefused["reason"], detail: string) => new Endpo
 const urlTaken = refused("UrlTaken", "Another endpoint has this URL; rows with one URL share an endpoint.")
 const keyMissing = refused(
   "SecretKeyMissing",
-  "Authorization and a client's key are not stored in the clear. Set PGSTREAM_SECRET_KEY (openssl rand -base64 32), and start again."
+  "Authorization and a client's key are not stored in the clear. Set PGSTREAM_SECRET_KEY (openssl rand -base64 32), "
+    + "and start again."
 )
 const tooMany = refused(
   "TooManySecrets",
@@ -69,7 +70,8 @@ const keyUnknown = (id: EndpointId) => (error: SealError) =>
  */
 const changeUrl = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: EndpointId, url: string) {
   yield* sql`UPDATE pgstream.webhook_endpoints SET url = ${url} WHERE id = ${id}::uuid AND url <> ${url}`
-  yield* sql`UPDATE pgstream.webhook_subscriptions SET url = ${url} WHERE endpoint_id = ${id}::uuid AND url <> ${url}`
+  yield* sql`
+    UPDATE pgstream.webhook_subscriptions SET url = ${url} WHERE endpoint_id = ${id}::uuid AND url <> ${url}`
   yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
 }, Effect.mapError((error) => (sqlState(error) === "23505" ? urlTaken : error)))
 
@@ -135,7 +137,9 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
       if (!(yield* found(sql, id))) return undefined
       const { concurrency: wanted, order, paused, sending, url } = change
       if (url !== undefined) yield* changeUrl(sql, id, url)
-      if (order !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET order_mode = ${order} WHERE id = ${id}::uuid`
+      if (order !== undefined) {
+        yield* sql`UPDATE pgstream.webhook_endpoints SET order_mode = ${order} WHERE id = ${id}::uuid`
+      }
       if (wanted !== undefined) {
         yield* sql`UPDATE pgstream.webhook_endpoints SET concurrency = ${wanted} WHERE id = ${id}::uuid`
       }

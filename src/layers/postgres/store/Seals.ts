@@ -12,7 +12,9 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, type KeyObject, randomBytes } from "node:crypto"
+import {
+  createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, type KeyObject, randomBytes
+} from "node:crypto"
 import type { SecretSettingsShape } from "../../../services/Settings.ts"
 
 /** What a sealed value begins with. */
@@ -38,7 +40,8 @@ export class SealError extends Schema.TaggedError<SealError>()("SealError", {
   readonly code = "SecretKeyUnknown"
   override get message() {
     return this.known
-      ? `What was encrypted with key ${this.keyId} does not open: it was changed, or moved from another row. (SecretKeyUnknown)`
+      ? `What was encrypted with key ${this.keyId} does not open: it was changed, or moved from another row. `
+        + "(SecretKeyUnknown)"
       : `What was encrypted with key ${this.keyId} does not open: that key is neither PGSTREAM_SECRET_KEY nor in `
         + "PGSTREAM_SECRET_KEY_PREVIOUS. Give it back there. (SecretKeyUnknown)"
   }
