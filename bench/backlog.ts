@@ -134,6 +134,8 @@ const pairs = async (server: PostgresServer, receiver: Receiver): Promise<void> 
     }
     lines.push(row(concurrency, a, b))
   }
+  const { bytes, events: sent } = await receiver.counted()
+  say(`\nmean body: ${(bytes / sent).toFixed(0)} bytes`)
   say("\n| in flight | ours, events/s | bare, requests/s | ratio | ours, client µs | bare, client µs |\n|---|---|---|---|---|---|")
   for (const line of lines) say(line)
 }
