@@ -98,6 +98,29 @@ describe("rules", () => {
     assert.strictEqual(verdict(golden, ours).differences, 1)
   })
 
+  it("take another value only where ours is the time of the run", () => {
+    const at = (value: string, type = "timestamp with time zone") => ({ columns: [{ ...column("at", value), type }] })
+    const now = `${new Date().toISOString().slice(0, 23).replace("T", " ")}+00`
+    const golden = event("L1", at("2026-11-24 00:12:21.22944+00"))
+    assert.deepStrictEqual(verdict([golden], [event("0/1", at(now))]), { ...equal, used: ["the-moment-is-another"] })
+    assert.strictEqual(verdict([golden], [event("0/1", at("2020-01-01 00:00:00.5+00"))]).differences, 1)
+    assert.strictEqual(verdict([event("L1", at("2026-11-24 00:12:21.5", "text"))], [event("0/1", at(now, "text"))]).differences, 1)
+  })
+
+  it("let ids of one statement come in another order, not those of two", () => {
+    const announced = (lsn: string, id: string) =>
+      event(lsn, { schema: "pgstream", table: "table_ids", columns: [column("id", id), column("oid", 1)] })
+    const table = (name: string, id: string) => ({ oid: 1, name, columns: [], pgstream_id: id, primary_key_columns: [] })
+    const both = (lsn: string, id: string, e: string, f: string) => {
+      const made = entry(lsn, id, 1)
+      return { ...made, columns: made.columns.map((c) => c.name === "schema" ? { ...c, value: JSON.stringify({ tables: [table("e", e), table("f", f)] }) } : c) }
+    }
+    const ours = [announced("0/1", idOf(1)), announced("0/2", idOf(2)), both("0/3", idOf(3), idOf(1), idOf(2))]
+    const golden = [announced("L1", "X2"), announced("L2", "X1"), both("L3", "X3", "X1", "X2")]
+    assert.deepStrictEqual(verdict(golden, ours), { ...equal, used: ["ids-come-in-order"] })
+    assert.isAbove(verdict(golden, ours, { rules: [] }).clashes.length, 0)
+  })
+
   it("are read: one that is taken back leaves its difference", () => {
     const message = event("0/1", { action: "M", schema: "", table: "", columns: null, prefix: "p", content: "c" })
     const golden = event("L1", { action: "M", schema: "", table: "", columns: null })
