@@ -46,7 +46,8 @@ const prepare = async (server: PostgresServer, receiver: Receiver): Promise<void
   const init = start([binary, "init"], environment(server, 64))
   if (await init.ended !== 0) throw new Error(init.log())
   server.psql(`
-    CREATE TABLE orders (id bigserial PRIMARY KEY, customer bigint NOT NULL, state text NOT NULL, note text NOT NULL, at timestamptz NOT NULL);
+    CREATE TABLE orders (id bigserial PRIMARY KEY, customer bigint NOT NULL, state text NOT NULL, note text NOT NULL,
+      at timestamptz NOT NULL);
     CREATE PROCEDURE fill(n int) LANGUAGE plpgsql AS $$ BEGIN
       FOR i IN 1 .. n / 100 LOOP
         INSERT INTO orders (customer, state, note, at)
@@ -54,7 +55,8 @@ const prepare = async (server: PostgresServer, receiver: Receiver): Promise<void
         COMMIT;
       END LOOP;
     END $$;
-    INSERT INTO pgstream.webhook_subscriptions (url, schema_name, table_name, event_types) VALUES ('${receiver.url}', 'public', 'orders', '{I}')`)
+    INSERT INTO pgstream.webhook_subscriptions (url, schema_name, table_name, event_types)
+      VALUES ('${receiver.url}', 'public', 'orders', '{I}')`)
 }
 
 /** Until the receiver has all, or the process ends. Returns the client's CPU seconds at the first and the last request. */
@@ -67,7 +69,7 @@ const drained = async (receiver: Receiver, child: ReturnType<typeof start>) => {
     if (child.child.exitCode === null) cpu = cpuSeconds(child.child.pid!)
     if (first === undefined && counted.events > 0) first = cpu
     if (counted.events >= events) return { counted, cpu: cpu - (first ?? 0) }
-    if (child.child.exitCode !== null && child.child.exitCode !== 0) throw new Error(`ended with ${child.child.exitCode}: ${child.log()}`)
+    if ((child.child.exitCode ?? 0) !== 0) throw new Error(`ended with ${child.child.exitCode}: ${child.log()}`)
     if (Date.now() > deadline) throw new Error(`${counted.events} of ${events} after ${DEADLINE_MS} ms: ${child.log()}`)
     await wait(20)
   }
@@ -78,7 +80,9 @@ const measured = async (receiver: Receiver, child: ReturnType<typeof start>): Pr
   return { perSecond: (counted.events - 1) / ((counted.lastMs - counted.firstMs) / 1000), cpuUs: cpu / counted.events * 1e6 }
 }
 
-const ours = async (server: PostgresServer, receiver: Receiver, concurrency: number, flags: ReadonlyArray<string> = []): Promise<Measured> => {
+const ours = async (
+  server: PostgresServer, receiver: Receiver, concurrency: number, flags: ReadonlyArray<string> = []
+): Promise<Measured> => {
   fill(server)
   await receiver.reset()
   const child = start([...flags, binary, "run"], environment(server, concurrency))
@@ -130,7 +134,8 @@ const pairs = async (server: PostgresServer, receiver: Receiver): Promise<void> 
       b.push(await bare(receiver, concurrency, requests))
       rmSync(requests)
       const [x, y] = [a.at(-1)!, b.at(-1)!]
-      say(`${concurrency} in flight: ours ${x.perSecond.toFixed(0)}/s ${x.cpuUs.toFixed(1)} µs, bare ${y.perSecond.toFixed(0)}/s ${y.cpuUs.toFixed(1)} µs, ratio ${(x.perSecond / y.perSecond).toFixed(2)}`)
+      const of = ({ cpuUs, perSecond }: Measured) => `${perSecond.toFixed(0)}/s ${cpuUs.toFixed(1)} µs`
+      say(`${concurrency} in flight: ours ${of(x)}, bare ${of(y)}, ratio ${(x.perSecond / y.perSecond).toFixed(2)}`)
     }
     lines.push(row(concurrency, a, b))
   }
@@ -150,7 +155,8 @@ const server = await startServer()
 const receiver = await startReceiver()
 try {
   await prepare(server, receiver)
-  say(`${events} rows of 350 bytes, Postgres ${server.version}, Node ${process.versions.node}, load ${loadavg().map((n) => n.toFixed(1)).join(" ")}`)
+  const load = loadavg().map((n) => n.toFixed(1)).join(" ")
+  say(`${events} rows of 350 bytes, Postgres ${server.version}, Node ${process.versions.node}, load ${load}`)
   await pairs(server, receiver)
   if (values.profile !== undefined) await profiled(server, receiver, values.profile)
 } finally {

@@ -60,7 +60,14 @@ export const cpuSeconds = (pid: number): number => {
   return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
 }
 
-export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>): { readonly child: ChildProcess; readonly ended: Promise<number | null>; log(): string } => {
+export interface Started {
+  readonly child: ChildProcess
+  readonly ended: Promise<number | null>
+  /** The end of what it printed. */
+  log(): string
+}
+
+export const start = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>>): Started => {
   const child = spawn(process.execPath, args, { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] })
   let log = ""
   const keep = (text: string) => { log = (log + text).slice(-4000) }

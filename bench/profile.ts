@@ -12,8 +12,8 @@ interface Profile {
 
 const PARTS: ReadonlyArray<readonly [part: string, pattern: RegExp]> = [
   ["reading, framing (layers/postgres/replication)", /layers\/postgres\/replication\//],
-  ["decode, body, keys (domain)", /src\/domain\/(?:pgoutput|wal2json|Body|JsonBytes|Key|Keys|Identity|Decoder|Change|TypeName|EventId|Timestamp|Lsn|Frame|Transactions)/],
-  ["order, settlement (domain)", /src\/domain\//],
+  ["order, settlement (domain)", /src\/domain\/(?:Order|Settlement|Parked|Known)/],
+  ["decode, body, keys (domain)", /src\/domain\//],
   ["notifier (layers/pipeline)", /layers\/pipeline\//],
   ["lanes, headers (layers/http)", /layers\/http\//],
   ["Postgres clients (layers/postgres)", /layers\/postgres\/|sql-pg/],
@@ -47,5 +47,6 @@ export const summarise = (file: string, events: number): string => {
   })
   const rows = (map: ReadonlyMap<string, number>) =>
     [...map].toSorted((a, b) => b[1] - a[1]).map(([name, us]) => `| ${name} | ${(us / events).toFixed(2)} |`)
-  return ["| part | µs an event |", "|---|---|", ...rows(parts), "", "| function | µs an event |", "|---|---|", ...rows(functions).slice(0, TOP)].join("\n")
+  const table = (of: string, lines: ReadonlyArray<string>) => [`| ${of} | µs an event |`, "|---|---|", ...lines]
+  return [...table("part", rows(parts)), "", ...table("function", rows(functions).slice(0, TOP))].join("\n")
 }

@@ -34,13 +34,20 @@ export interface Index {
   readonly included: ReadonlyArray<number>
 }
 
+export interface Column {
+  readonly attnum: number
+  readonly name: string
+  readonly notNull: boolean
+  readonly generated: boolean
+}
+
 /** A table as one statement left it. */
 export interface Shape {
   readonly schema: string
   readonly name: string
   /** r table · p partitioned. */
   readonly kind: string
-  readonly columns: ReadonlyArray<{ readonly attnum: number; readonly name: string; readonly notNull: boolean; readonly generated: boolean }>
+  readonly columns: ReadonlyArray<Column>
   readonly indexes: ReadonlyArray<Index>
 }
 
@@ -83,6 +90,8 @@ export const ofRows = (json: string, serverMajor: number): Facts => {
     shapes: tables.map(shapeOf),
     lackedIdentity: (schema, table) => names.has(JSON.stringify([schema, table])),
     droppedTogether: dropped.filter((schemas) => schemas.size > 1),
-    refreshed: new Set(rows.flatMap((row) => row.schemas ?? []).filter(([, , tag]) => tag === "REFRESH").map(([, name]) => name))
+    refreshed: new Set(
+      rows.flatMap((row) => row.schemas ?? []).filter(([, , tag]) => tag === "REFRESH").map(([, name]) => name)
+    )
   }
 }

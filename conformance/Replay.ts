@@ -47,7 +47,9 @@ const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const until = async (what: string, run: Process, done: () => Promise<boolean>): Promise<string | undefined> => {
   const deadline = Date.now() + DEADLINE_MS
   while (!(await done())) {
-    if (run.child.exitCode !== null) return `pgstream run ended with ${run.child.exitCode} before ${what}: ${run.log().slice(-2000)}`
+    if (run.child.exitCode !== null) {
+      return `pgstream run ended with ${run.child.exitCode} before ${what}: ${run.log().slice(-2000)}`
+    }
     if (Date.now() > deadline) return `not within ${DEADLINE_MS} ms: ${what}: ${run.log().slice(-2000)}`
     await wait(POLL_MS)
   }
@@ -91,7 +93,6 @@ const steps = async (given: Steps): Promise<Replayed> => {
     const slot = `FROM pg_replication_slots WHERE slot_name = '${database}'`
     const open = await until("the slot is read", run, async () => await server.psql(database, `SELECT active ${slot}`) === "t")
     await server.psql(database, sql.replaceAll("port=55432", `port=${server.port}`))
-    // A commit behind everything: idle WAL alone is confirmed only when the server asks.
     const end = await server.psql(database, "SELECT pg_current_wal_insert_lsn()")
     const late = await until("the slot has passed the scenario", run, async () =>
       await server.psql(database, `SELECT confirmed_flush_lsn >= '${end}' ${slot}`) === "t")

@@ -34,7 +34,9 @@ const withIds = (data: Data, ids: ReadonlyArray<string> | null): Data =>
 
 /** Golden's events, with the ids of their identity columns as `ids` has them for a shape of their table. */
 const withIdentity = (
-  context: Context, expected: ReadonlyArray<Data>, change: (shape: Shape, ids: ReadonlyArray<string>) => ReadonlyArray<string> | null
+  context: Context,
+  expected: ReadonlyArray<Data>,
+  change: (shape: Shape, ids: ReadonlyArray<string>) => ReadonlyArray<string> | null
 ): ReadonlyArray<Data> => {
   let changed = false
   const next = expected.map((data) => {

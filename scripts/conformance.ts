@@ -79,13 +79,16 @@ const oneOf = <A extends string>(name: string, given: string | undefined, all: R
 const { positionals, values } = args()
 const plugins = oneOf<Plugin>("plugin", values.plugin, ["pgoutput", "wal2json"])
 const injectors = oneOf<InjectorSetting>("injector", values.injector, ["off", "on"])
-const dirs = positionals.length > 0 ? positionals.map((dir) => resolve(dir)) : [golden, own].filter((dir) => existsSync(join(dir, "scenarios")))
+const dirs = positionals.length > 0
+  ? positionals.map((dir) => resolve(dir))
+  : [golden, own].filter((dir) => existsSync(join(dir, "scenarios")))
 for (const dir of dirs) {
   if (existsSync(join(dir, "scenarios"))) continue
   say(`${dir} has no folder scenarios/ (golden's format: scenarios/NAME.sql, payloads/NAME.plain.norm.txt).\n${usage}`)
   process.exit(2)
 }
-const asked = dirs.flatMap(scenariosOf).filter(({ name }) => values.only === undefined || values.only.some((only) => name.startsWith(only)))
+const asked = dirs.flatMap(scenariosOf)
+  .filter(({ name }) => values.only === undefined || values.only.some((only) => name.startsWith(only)))
 const settings = plugins.flatMap((plugin) => injectors.map((injector): Setting => ({ plugin, injector })))
 
 const used = new Set<string>()
@@ -99,7 +102,8 @@ const one = async (server: Server, scenario: Scenario, setting: Setting): Promis
     return say(`skip ${title}: ${existsSync(file) ? `this server has no ${setting.plugin}` : "it has no payloads"}`)
   }
   const started = Date.now()
-  const { bodies, facts, problems } = await replay(server, readFileSync(join(scenario.dir, "scenarios", `${scenario.name}.sql`), "utf8"), setting.plugin, setting.injector)
+  const sql = readFileSync(join(scenario.dir, "scenarios", `${scenario.name}.sql`), "utf8")
+  const { bodies, facts, problems } = await replay(server, sql, setting.plugin, setting.injector)
   const expected = readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map(ofGolden)
   const verdict = compare({ ...setting, facts, expected, got: bodies.map(ofBody) })
   for (const id of verdict.used) used.add(id)
