@@ -119,3 +119,12 @@ export interface ShapesSnapshot {
   readonly versions: ReadonlyArray<SchemaVersion>
   readonly recent?: ReadonlyArray<RecentRow>
 }
+
+/** Everything that `snapshot` holds, as a change of nothing: for who stores a whole state. */
+export const deltaOf = (snapshot: ShapesSnapshot): ShapesDelta => ({
+  tables: new Map(snapshot.tables.map((shape) => [shape.oid, shape])),
+  versions: new Map(snapshot.versions.map((version) => [version.schema, version])),
+  entries: [],
+  newIds: [],
+  recent: snapshot.recent ?? []
+})

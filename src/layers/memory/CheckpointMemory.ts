@@ -8,7 +8,7 @@ import {
 import { type Lsn, zero } from "../../domain/Lsn.ts"
 import type { EndpointId, Subscription, SubscriptionId } from "../../domain/Subscription.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
-import type { RecentRow, SchemaVersion, TableShape } from "../../domain/TableShape.ts"
+import { deltaOf, type RecentRow, type SchemaVersion, type TableShape } from "../../domain/TableShape.ts"
 
 interface Stored {
   position: Lsn
@@ -85,13 +85,7 @@ export const layer: Layer.Layer<Checkpoint> = Layer.sync(Checkpoint, () => {
           counts: state.counts,
           upserted: state.definitions,
           removed: [],
-          shapes: {
-            tables: new Map(state.shapes.tables.map((shape) => [shape.oid, shape])),
-            versions: new Map(state.shapes.versions.map((version) => [version.schema, version])),
-            entries: [],
-            newIds: [],
-            recent: state.shapes.recent ?? []
-          }
+          shapes: deltaOf(state.shapes)
         })
         streams.set(format(state.stream), stored)
       }),

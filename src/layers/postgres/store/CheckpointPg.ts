@@ -10,6 +10,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../../domain/Lsn.ts"
 import * as StreamId from "../../../domain/StreamId.ts"
+import { deltaOf } from "../../../domain/TableShape.ts"
 import {
   Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate
 } from "../../../services/Checkpoint.ts"
@@ -28,13 +29,7 @@ const asUpdate = (state: CheckpointState): CheckpointUpdate => ({
   counts: state.counts,
   upserted: state.definitions,
   removed: [],
-  shapes: {
-    tables: new Map(state.shapes.tables.map((shape) => [shape.oid, shape])),
-    versions: new Map(state.shapes.versions.map((version) => [version.schema, version])),
-    entries: [],
-    newIds: [],
-    recent: state.shapes.recent ?? []
-  }
+  shapes: deltaOf(state.shapes)
 })
 
 export const make = Effect.gen(function*() {
