@@ -99,7 +99,7 @@ const lost = (watched: Watched, problem: string) =>
     summary: `Lost the connection that reads slot "${watched.slotName}": no sign of life for ${watched.silenceMs} ms, and ${problem}.`
   })
 
-/** Runs until the connection is found dead, then fails its reader. */
+/** In the background of the scope, until the connection is found dead; then fails its reader. */
 export const watch = Effect.fnUntraced(function*(watched: Watched) {
   const { reader, silenceMs } = watched
   while (!reader.failed) {
@@ -116,4 +116,8 @@ export const watch = Effect.fnUntraced(function*(watched: Watched) {
     reader.fail(lost(watched, problem))
     watched.destroy()
   }
-})
+}, (checking) =>
+  checking.pipe(
+    Effect.tapCause((cause) => Effect.logError("The check for signs of life ended.", cause)),
+    Effect.forkScoped
+  ))

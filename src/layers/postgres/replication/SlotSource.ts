@@ -146,10 +146,7 @@ const start = Effect.fnUntraced(function*(
     reader,
     sentMsOf: (replyUs) => Math.floor(replyUs / 1000),
     destroy: () => session.destroy()
-  }).pipe(
-    Effect.tapCause((cause) => Effect.logError("The check for signs of life ended.", cause)),
-    Effect.forkScoped
-  )
+  })
   return connectionOf(settings, checked, startedAt, reader)
 })
 

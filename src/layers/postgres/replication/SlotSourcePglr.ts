@@ -244,10 +244,7 @@ const start = Effect.fnUntraced(function*(
     reader,
     sentMsOf,
     destroy: () => connection.destroy()
-  }).pipe(
-    Effect.tapCause((cause) => Effect.logError("The check for signs of life ended.", cause)),
-    Effect.forkScoped
-  )
+  })
   return connectionOf(settings, checked, startedAt, reader)
 })
 
