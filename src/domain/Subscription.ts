@@ -56,9 +56,26 @@ export interface Endpoint {
   readonly pausedReason: string | undefined
   /** Secrets, headers, authorization, certificates; absent: none. */
   readonly sending?: Sending
+  /** Its budget is used up: matched and numbered, not kept, not sent. `paused` is true, too. */
+  readonly suspended?: boolean
+  /** Requests started a second at most; absent: as many as there are. */
+  readonly rate?: number
+  /** Several events in one request; absent: one event a request. */
+  readonly batch?: BatchLimits
+  /** The body is sent compressed (`Content-Encoding: gzip`). */
+  readonly gzip?: boolean
+}
+
+export interface BatchLimits {
+  /** 2 … 1,000 */
+  readonly maxEvents: number
+  /** How long the first event of a batch waits for more, ms. */
+  readonly maxDelayMs: number
 }
 
 /** Nothing differs that a connection is opened with, or that its lanes go by. */
 export const sendsAlike = (a: Endpoint, b: Endpoint): boolean =>
   a.url === b.url && a.order === b.order && a.concurrency === b.concurrency && a.paused === b.paused &&
-  a.sending?.version === b.sending?.version
+  a.sending?.version === b.sending?.version && (a.suspended ?? false) === (b.suspended ?? false) && a.rate === b.rate &&
+  (a.gzip ?? false) === (b.gzip ?? false) && a.batch?.maxEvents === b.batch?.maxEvents &&
+  a.batch?.maxDelayMs === b.batch?.maxDelayMs

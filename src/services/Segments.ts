@@ -1,0 +1,64 @@
+/**
+ * What waits for endpoints that are behind, paused or open: **segments**, one durable row for a chunk of events, shared
+ * by all such endpoints, with a cursor for each (DESIGN.md "Storage"). A log: appended in stream order, read in that
+ * order, gone when every cursor has passed. What is attempted and fails leaves it for `ParkedDeliveries`.
+ *
+ * Every layer passes `test/suites/SegmentsSuite.ts`. All writes are refused once another process took the stream over.
+ */
+import * as Context from "effect/Context"
+import type * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type { Lsn } from "../domain/Lsn.ts"
+import type { SegmentEvent } from "../domain/Segment.ts"
+import type { StreamId } from "../domain/StreamId.ts"
+import type { EndpointId } from "../domain/Subscription.ts"
+
+/** The first event that the endpoint has not passed: number of the segment, and place in it from 0. */
+export interface SegmentCursor {
+  readonly segment: number
+  readonly index: number
+}
+
+export interface Segment {
+  /** Rises with each append of the stream; never used twice. */
+  readonly number: number
+  /** In stream order. Those at or above a cut (`open`) are not among them. */
+  readonly events: ReadonlyArray<SegmentEvent>
+}
+
+/** What waits for one endpoint in segments. */
+export interface Backlog {
+  readonly endpointId: EndpointId
+  readonly cursor: SegmentCursor
+  /** Events and bytes of bodies at or behind the cursor; when the oldest of them was appended, ms since 1970. */
+  readonly events: number
+  readonly bytes: number
+  readonly oldestMs: number
+}
+
+export class Segments extends Context.Service<Segments, {
+  /**
+   * For who has taken the stream over, before anything is appended: cuts what is at or above `position` off, since the
+   * stream brings it again (unless it was appended under another numbering: a disk restored from a copy brings
+   * positions that were there before), and says what waits for whom.
+   */
+  open(stream: StreamId, position: Lsn): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
+  /** Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event here. */
+  append(stream: StreamId, events: ReadonlyArray<SegmentEvent>): Effect.Effect<number, SegmentsError>
+  /**
+   * The first segment from the cursor's on that has something for the endpoint, with `targets` of this endpoint alone;
+   * `undefined`: there is none.
+   */
+  read(stream: StreamId, endpoint: EndpointId, from: SegmentCursor): Effect.Effect<Segment | undefined, SegmentsError>
+  /** Cursors never go back. What every cursor has passed is trimmed, now or soon. Returns what still waits for these. */
+  pass(stream: StreamId, cursors: ReadonlyMap<EndpointId, SegmentCursor>): Effect.Effect<void, SegmentsError>
+  /** The endpoint ended, or its backlog is given up: nothing waits for it any more. Returns how many did. */
+  end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, SegmentsError>
+}>()("pgstream/services/Segments") {}
+
+export class SegmentsError extends Schema.TaggedError<SegmentsError>()("SegmentsError", {
+  operation: Schema.String,
+  /** Another process reads this stream since. */
+  takenOver: Schema.optional(Schema.Boolean),
+  cause: Schema.Defect()
+}) {}
