@@ -1,5 +1,6 @@
 /** The whole table of keys, and how a name is looked up in it. */
-import { nearest, type Key } from "./Key.ts"
+import { nearest } from "../../domain/Nearest.ts"
+import type { Key } from "./Key.ts"
 import { notYet, refusedPrefixes } from "./KeysLater.ts"
 import { working } from "./KeysWorking.ts"
 
