@@ -15,6 +15,8 @@ export interface Delivery {
   readonly keys: ReadonlyArray<Key>
   /** `webhook-sequence`: ordinal among the events of the endpoint, from 1; 0 = none. */
   readonly sequence: number
+  /** `webhook-epoch` under which `sequence` was given; empty: not known (a row of an earlier version). */
+  readonly epoch: string
   /** Rows that selected it, for withdrawal. */
   readonly selectedBy: ReadonlyArray<SubscriptionId>
   /**

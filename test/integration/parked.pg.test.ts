@@ -20,7 +20,7 @@ suite("postgres", ParkedDeliveriesPg.layer.pipe(Layer.provide(store)))
 
 const stream = { systemIdentifier: "1", slotName: "s" }
 const parked = (n: number, more: Partial<ParkedDelivery> = {}): ParkedDelivery => ({
-  endpointId: "10000000-0000-0000-0000-000000000000", id: `id-${n}`, body: Buffer.from("a secret value"), keys: [], sequence: n,
+  endpointId: "10000000-0000-0000-0000-000000000000", id: `id-${n}`, body: Buffer.from("a secret value"), keys: [], sequence: n, epoch: "",
   selectedBy: [], commitLsn: n, ordinal: n, table: "public.t", kind: "I", attempts: 0, state: "waiting", dueAtMs: 0, retries: 0,
   lastError: undefined, ...more
 })

@@ -43,7 +43,7 @@ parkedSuite("postgres, encrypted", ParkedDeliveriesPg.layer.pipe(Layer.provide(L
 const TOKEN = "t0ken-of-the-endpoint"
 const BODY = "a secret value of a row"
 const parked = (endpointId: string, id: string): ParkedDelivery => ({
-  endpointId, id, body: Buffer.from(`{"v":"${BODY}"}`), keys: [], sequence: 1, selectedBy: [], commitLsn: 1, ordinal: 1, table: "public.t",
+  endpointId, id, body: Buffer.from(`{"v":"${BODY}"}`), keys: [], sequence: 1, epoch: "", selectedBy: [], commitLsn: 1, ordinal: 1, table: "public.t",
   kind: "I", attempts: 0, state: "waiting", dueAtMs: 0, retries: 0, lastError: undefined
 })
 

@@ -22,7 +22,7 @@ let streams = 0
 const newStream = () => ({ systemIdentifier: "1", slotName: `s${streams++}` })
 
 const parked = (n: number): ParkedDelivery => ({
-  endpointId, id: `id-${n}`, body: Buffer.from("{}"), keys: [], sequence: n, selectedBy: [], commitLsn: n, ordinal: 0,
+  endpointId, id: `id-${n}`, body: Buffer.from("{}"), keys: [], sequence: n, epoch: "", selectedBy: [], commitLsn: n, ordinal: 0,
   table: "public.t", kind: "I", attempts: 0, state: "waiting", dueAtMs: 0, retries: 0, lastError: undefined
 })
 const update = (position: number): CheckpointUpdate => ({

@@ -14,7 +14,7 @@ const parked = (endpointId: string, commitLsn: number, ordinal: number, more: Pa
   id: `${commitLsn.toString(16).padStart(16, "0")}-1-${ordinal}`,
   body: Buffer.from(`{"Data":${ordinal}}`),
   keys: [{ leaf: 16_384, root: 16_384, definition: 2 ** 32 + 1, value: -(2 ** 52) }],
-  sequence: 2 ** 40, selectedBy: [], commitLsn, ordinal, table: "public.t", kind: "I", attempts: 1,
+  sequence: 2 ** 40, epoch: "00000000000000e1", selectedBy: [], commitLsn, ordinal, table: "public.t", kind: "I", attempts: 1,
   state: "waiting", dueAtMs: 1_790_000_000_123, retries: 0, lastError: undefined, ...more
 })
 

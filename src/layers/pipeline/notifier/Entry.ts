@@ -115,6 +115,7 @@ export const toRow = (entry: Entry): ParkedDelivery => ({
   body: entry.body,
   keys: entry.keys,
   sequence: entry.sequence,
+  epoch: entry.epoch,
   selectedBy: entry.selectedBy,
   commitLsn: entry.commitLsn,
   ordinal: entry.ordinal,

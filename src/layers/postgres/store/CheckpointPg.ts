@@ -75,7 +75,8 @@ export const make = Effect.gen(function*() {
     yield* sql`INSERT INTO pgstream.checkpoint (stream, position, versions)
       VALUES (${stream}, ${Lsn.format(state.position)}::pg_lsn, ${state.versions})
       ON CONFLICT (stream) DO UPDATE
-      SET position = excluded.position, versions = excluded.versions, recent = '[]', updated_at = now()`
+      SET position = excluded.position, versions = excluded.versions, recent = '[]', updated_at = now(),
+        lineage = excluded.lineage`
     yield* writeChanges(sql, stream, asUpdate(state))
   })
 

@@ -53,9 +53,10 @@ const insert = (seals: Seals) =>
 (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: ReadonlyArray<ParkedDelivery>) =>
   sql`WITH fence AS (${fence}), done AS (
     INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
-      attempts, retries, sequence, last_error, table_name, kind, selected_by, keys, body)
+      attempts, retries, sequence, epoch, last_error, table_name, kind, selected_by, keys, body, died_at)
     SELECT ${stream}, u.endpoint_id, u.event_id, u.commit_lsn, u.ordinal, u.state, to_timestamp(u.due_ms / 1000.0),
-      u.attempts, u.retries, u.sequence, nullif(u.last_error, ''), u.table_name, u.kind, u.selected_by, u.keys, u.body
+      u.attempts, u.retries, u.sequence, u.epoch, nullif(u.last_error, ''), u.table_name, u.kind, u.selected_by, u.keys,
+      u.body, CASE WHEN u.state = 'dead' THEN now() END
     FROM unnest(
       ${column(rows, (r) => r.endpointId)}::text[]::uuid[],
       ${column(rows, (r) => r.id)}::text[],
@@ -66,14 +67,15 @@ const insert = (seals: Seals) =>
       ${column(rows, (r) => r.attempts)}::text[]::int[],
       ${column(rows, (r) => r.retries)}::text[]::int[],
       ${column(rows, (r) => r.sequence)}::text[]::bigint[],
+      ${column(rows, (r) => r.epoch)}::text[],
       ${column(rows, errorText)}::text[],
       ${column(rows, (r) => r.table)}::text[],
       ${column(rows, (r) => r.kind)}::text[],
       ${column(rows, (r) => r.selectedBy.join(","))}::text[],
       ${column(rows, (r) => keysText(r.keys))}::text[],
       ${rows.map((r) => seals.seal(r.body, bodyContext(r.endpointId, r.id)))}::bytea[])
-      AS u(endpoint_id, event_id, commit_lsn, ordinal, state, due_ms, attempts, retries, sequence, last_error,
-        table_name, kind, selected_by, keys, body), fence
+      AS u(endpoint_id, event_id, commit_lsn, ordinal, state, due_ms, attempts, retries, sequence, epoch,
+        last_error, table_name, kind, selected_by, keys, body), fence
     ON CONFLICT (stream, endpoint_id, event_id) DO NOTHING)
     SELECT held FROM fence`
 
@@ -88,7 +90,8 @@ const change = (sql: SqlClient.SqlClient, fence: Fence, stream: string, rows: Re
   sql`WITH fence AS (${fence}), done AS (
     UPDATE pgstream.webhook_deliveries d
     SET attempts = u.attempts, retries = u.retries, due_at = to_timestamp(u.due_ms / 1000.0), state = u.state,
-      last_error = nullif(u.last_error, '')
+      last_error = nullif(u.last_error, ''),
+      died_at = CASE WHEN u.state = 'dead' THEN coalesce(d.died_at, now()) END
     FROM unnest(
       ${column(rows, (r) => r.endpointId)}::text[]::uuid[],
       ${column(rows, (r) => r.id)}::text[],
@@ -137,7 +140,7 @@ const page = (
 ) =>
   sql<DeliveryRow>`
     SELECT q.event_id, q.commit_lsn::text AS commit_lsn, q.ordinal, q.state, q.due_at, q.attempts, q.retries,
-      q.sequence, q.last_error, q.table_name, q.kind, q.selected_by, q.keys, q.body
+      q.sequence, q.epoch, q.last_error, q.table_name, q.kind, q.selected_by, q.keys, q.body
     FROM (
       SELECT p.*, sum(p.size) OVER (ORDER BY p.commit_lsn, p.ordinal)
         - sum(p.size) OVER (PARTITION BY p.commit_lsn, p.ordinal) AS bytes_before

@@ -14,6 +14,7 @@ export interface DeliveryRow {
   readonly attempts: number
   readonly retries: number
   readonly sequence: bigint
+  readonly epoch: string
   readonly last_error: string | null
   readonly table_name: string
   readonly kind: string
@@ -47,6 +48,7 @@ const withBody = (endpointId: string, row: DeliveryRow, body: Uint8Array): Parke
   body,
   keys: parseKeys(row.keys),
   sequence: Number(row.sequence),
+  epoch: row.epoch,
   selectedBy: row.selected_by === "" ? [] : row.selected_by.split(","),
   commitLsn: lsnOf(row.commit_lsn),
   ordinal: Number(row.ordinal),
