@@ -13,7 +13,10 @@ import type { SegmentEvent } from "../domain/Segment.ts"
 import type { StreamId } from "../domain/StreamId.ts"
 import type { EndpointId } from "../domain/Subscription.ts"
 
-/** The first event that the endpoint has not passed: number of the segment, and place in it from 0. */
+/**
+ * The first event that the endpoint has not passed: number of the segment, and place from 0 **among the endpoint's own
+ * events in it** (a cut takes them from the end, so places stay). Past the last of them is the next segment.
+ */
 export interface SegmentCursor {
   readonly segment: number
   readonly index: number
@@ -22,7 +25,7 @@ export interface SegmentCursor {
 export interface Segment {
   /** Rises with each append of the stream; never used twice. */
   readonly number: number
-  /** In stream order. Those at or above a cut (`open`) are not among them. */
+  /** The endpoint's own, in stream order; in the cursor's segment from its `index` on. Those at or above a cut (`open`) are not among them. */
   readonly events: ReadonlyArray<SegmentEvent>
 }
 
@@ -43,7 +46,11 @@ export class Segments extends Context.Service<Segments, {
    * positions that were there before), and says what waits for whom.
    */
   open(stream: StreamId, position: Lsn): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
-  /** Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event here. */
+  /**
+   * Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event
+   * here. The batch of the append before once more (its answer was lost) appends nothing and returns that number; where a
+   * layer cannot tell, readers pass over the second one.
+   */
   append(stream: StreamId, events: ReadonlyArray<SegmentEvent>): Effect.Effect<number, SegmentsError>
   /**
    * The first segment from the cursor's on that has something for the endpoint, with `targets` of this endpoint alone;
