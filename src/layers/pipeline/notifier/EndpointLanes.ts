@@ -1,13 +1,12 @@
 /**
- * One endpoint: what is sent, retried and parked when. Each function changes the state and pumps the lanes in one
+ * One endpoint: which way each of its events goes (lanes, table). Each function changes the state and pumps the lanes in one
  * call; there is no fiber, promise or timer per event.
  *
  * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), in the write
  * buffer, or in the table only (`TableSide`).
  */
-import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf } from "../../../domain/RetryPolicy.ts"
-import type { AttemptResult } from "../../../domain/Delivery.ts"
 import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
+import { Attempts, type AttemptsOwner } from "./Attempts.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
 import { FeedRound } from "./FeedRound.ts"
@@ -18,13 +17,10 @@ import { compare } from "./Position.ts"
 import type { ParkWriter, WriteOwner } from "./ParkWriter.ts"
 import { TableSide } from "./TableSide.ts"
 
-/** Pause between two lines about one endpoint, ms. */
-const LINE_PAUSE_MS = 10_000
-
 /** Runs a round in the background; `roundEnded` says that it is over. */
 export type Feed = (lanes: EndpointLanes, round: FeedRound) => void
 
-export class EndpointLanes implements WriteOwner {
+export class EndpointLanes implements AttemptsOwner, WriteOwner {
   readonly id: string
   endpoint: Endpoint
   /** In force; follows `endpoint.order` when the lanes are empty. */
@@ -45,16 +41,10 @@ export class EndpointLanes implements WriteOwner {
   private readonly core: Core
   private readonly writer: ParkWriter
   private readonly lanes: LaneList
+  private readonly attempts: Attempts
   private readonly schedule: FeedSchedule
-  private link: LanesLink
   private bytes = 0
-  private inFlight = 0
-  private lastAcceptedMs = 0
-  private untold = 0
   private toldWithdrawn = 0
-  private nextLineMs = 0
-  /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
-  private down = false
 
   constructor(
     core: Core,
@@ -69,10 +59,10 @@ export class EndpointLanes implements WriteOwner {
     this.id = endpoint.id
     this.endpoint = endpoint
     this.mode = endpoint.order
-    this.link = link
     this.epoch = count.epoch
     this.count = count.count
     this.lanes = new LaneList(core.rules)
+    this.attempts = new Attempts(core, this.lanes, this, link)
     this.schedule = new FeedSchedule(core.alarms, core.now, () => this.beginRound(feed))
     this.table = new TableSide(core, this.schedule)
   }
@@ -113,100 +103,32 @@ export class EndpointLanes implements WriteOwner {
     this.pump()
   }
 
-  // ── attempts ───────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── what became of an attempt ──────────────────────────────────────────────────────────────────────────────────
 
-  private get limit(): number {
-    return this.mode === "total" ? 1 : this.endpoint.concurrency
+  private pump(): void {
+    this.attempts.pump()
   }
 
-  pump(): void {
-    while (this.inFlight < this.limit && !this.core.stopping && !this.endpoint.paused) {
-      const entry = this.lanes.nextReady()
-      if (entry === undefined) return
-      this.send(entry)
-    }
-  }
-
-  private send(entry: Entry): void {
-    entry.where = "flying"
-    if (entry.firstAttemptMs === 0) entry.firstAttemptMs = this.core.now()
-    this.inFlight++
-    this.core.inFlight++
-    const link = this.link
-    link.inFlight++
-    link.connection.send(entry, (result) => this.answered(entry, link, result))
-  }
-
-  private answered(entry: Entry, link: LanesLink, result: AttemptResult): void {
-    if (this.core.closed) return
-    this.core.hit?.("dispatcher.after_reply")
-    this.inFlight--
-    link.ended()
-    entry.attempts++
-    if (result._tag === "Accepted") this.accepted(entry)
-    else this.failed(entry, result)
+  answered(): void {
     this.settleMode()
-    this.pump()
-    if (--this.core.inFlight === 0) this.core.idle.openUnsafe()
   }
 
-  private accepted(entry: Entry): void {
-    const recovered = this.down
-    this.down = false
-    this.lastAcceptedMs = this.core.now()
+  accepted(entry: Entry): void {
     this.leave(entry)
     this.release(entry)
     if (entry.stored) {
       this.writer.push(this, entry, "remove")
       if (this.table.unloaded > 0) this.schedule.requestNow()
     }
-    if (recovered) this.requestAll()
     this.settle(entry)
   }
 
-  private failed(entry: Entry, result: AttemptResult): void {
-    const { settings, grips } = this.core
-    if (this.gone || this.core.withdrawn.isGone(entry.selectedBy)) return this.drop(entry)
-    entry.lastError = describe(result)
-    const now = this.core.now()
-    // Before its time (all were due at once): its schedule stays as it is.
-    const early = entry.stored && entry.dueAtMs > now
-    if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))
-    else if (entry.stored) entry.retries++
-    else if (!this.endpoint.paused) {
-      const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
-      if (delay !== undefined) return this.backOff(entry, now + delay)
-    }
-    if (looksDown(result) && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
-    if (!early) {
-      const delay = parkedDelay(settings, result, entry.retries, grips.random())
-      if (delay === undefined) entry.state = "dead"
-      else entry.dueAtMs = now + delay
-    }
-    this.tell(entry)
-    this.park(entry)
+  recovered(): void {
+    this.requestAll()
   }
 
-  /** One line each `LINE_PAUSE_MS` says that deliveries are parked or dead, and how many. */
-  private tell(entry: Entry): void {
-    this.untold++
-    const now = this.core.now()
-    if (now < this.nextLineMs) return
-    this.nextLineMs = now + LINE_PAUSE_MS
-    this.core.warn(entry.state === "dead" ? "Deliveries are dead: no more attempts by themselves." : "Deliveries are parked: they are tried again later.", {
-      endpointId: this.id, eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError, deliveries: this.untold
-    })
-    this.untold = 0
-  }
-
-  private backOff(entry: Entry, untilMs: number): void {
-    entry.where = "backoff"
-    entry.keepBody()
-    this.core.alarms.at(untilMs, () => {
-      if (entry.where !== "backoff") return
-      this.lanes.makeReady(entry)
-      this.pump()
-    })
+  isWithdrawn(entry: Entry): boolean {
+    return this.gone || this.core.withdrawn.isGone(entry.selectedBy)
   }
 
   /** Decided, or parked: out of the lanes. */
@@ -218,7 +140,7 @@ export class EndpointLanes implements WriteOwner {
   // ── parking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** To the table, with all that waits behind it. */
-  private park(entry: Entry): void {
+  park(entry: Entry): void {
     const behind = this.core.rules.parkWithDependents ? this.lanes.dependents(entry) : []
     this.putAway([entry, ...behind], entry)
   }
@@ -302,8 +224,8 @@ export class EndpointLanes implements WriteOwner {
 
   /** Acts at once, on what is parked, too. */
   configure(endpoint: Endpoint, link: LanesLink): void {
-    this.link.retire()
-    this.link = link
+    this.attempts.link.retire()
+    this.attempts.link = link
     this.endpoint = endpoint
     this.gone = false
     if (endpoint.paused) this.putAway(this.lanes.notFlying(), undefined)
@@ -315,14 +237,14 @@ export class EndpointLanes implements WriteOwner {
   /** Its last subscription went. What is in flight ends; rows in the table are the directory's to end. */
   end(): void {
     this.gone = true
-    for (const entry of this.lanes.notFlying()) this.drop(entry)
+    for (const entry of this.lanes.notFlying()) this.withdraw(entry)
   }
 
   /** Subscriptions went: what only they selected is decided, but for requests that are out. The feeder sees to the rows in the table. */
   sweep(): void {
     const found = this.lanes.notFlying().filter((entry) => this.core.withdrawn.isGone(entry.selectedBy))
     for (const entry of found) entry.where = "out"
-    for (const entry of found) this.drop(entry)
+    for (const entry of found) this.withdraw(entry)
     if (this.table.hasRows) this.schedule.requestNow()
     this.settleMode()
     this.pump()
@@ -337,8 +259,8 @@ export class EndpointLanes implements WriteOwner {
     this.core.say("Deliveries are withdrawn: their subscription was removed.", { endpointId: this.id, deliveries })
   }
 
-  /** Out of the lanes, unsent. */
-  private drop(entry: Entry): void {
+  /** Out of the lanes, not sent any more. */
+  withdraw(entry: Entry): void {
     this.leave(entry)
     this.release(entry)
     if (entry.stored) this.writer.push(this, entry, "remove")

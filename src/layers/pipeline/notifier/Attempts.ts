@@ -1,0 +1,138 @@
+/**
+ * The requests of one endpoint: which starts when, what its answer means, when it is made again. Where an entry goes
+ * that is decided, or failed for too long, is its owner's (`EndpointLanes`).
+ */
+import type { AttemptResult } from "../../../domain/Delivery.ts"
+import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf } from "../../../domain/RetryPolicy.ts"
+import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
+import type { Core } from "./Core.ts"
+import type { Entry } from "./Entry.ts"
+import type { LaneList } from "./LaneList.ts"
+import type { LanesLink } from "./LanesLink.ts"
+
+/** Pause between two lines about one endpoint, ms. */
+const LINE_PAUSE_MS = 10_000
+
+export interface AttemptsOwner {
+  readonly id: string
+  readonly endpoint: Endpoint
+  readonly mode: OrderMode
+  /** Nobody is subscribed to it any more: a failed attempt is its last. */
+  isWithdrawn(entry: Entry): boolean
+  accepted(entry: Entry): void
+  withdraw(entry: Entry): void
+  /** It failed and leaves the lanes: `state` and `dueAtMs` say how it goes on. */
+  park(entry: Entry): void
+  /** After each answer, before the next request. */
+  answered(): void
+  /** The first accepted one after a time in which it looked down. */
+  recovered(): void
+}
+
+export class Attempts {
+  link: LanesLink
+  private readonly core: Core
+  private readonly lanes: LaneList
+  private readonly owner: AttemptsOwner
+  private inFlight = 0
+  private lastAcceptedMs = 0
+  private untold = 0
+  private nextLineMs = 0
+  /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
+  private down = false
+
+  constructor(core: Core, lanes: LaneList, owner: AttemptsOwner, link: LanesLink) {
+    this.core = core
+    this.lanes = lanes
+    this.owner = owner
+    this.link = link
+  }
+
+  private get limit(): number {
+    return this.owner.mode === "total" ? 1 : this.owner.endpoint.concurrency
+  }
+
+  pump(): void {
+    while (this.inFlight < this.limit && !this.core.stopping && !this.owner.endpoint.paused) {
+      const entry = this.lanes.nextReady()
+      if (entry === undefined) return
+      this.send(entry)
+    }
+  }
+
+  private send(entry: Entry): void {
+    entry.where = "flying"
+    if (entry.firstAttemptMs === 0) entry.firstAttemptMs = this.core.now()
+    this.inFlight++
+    this.core.inFlight++
+    const link = this.link
+    link.inFlight++
+    link.connection.send(entry, (result) => this.answered(entry, link, result))
+  }
+
+  private answered(entry: Entry, link: LanesLink, result: AttemptResult): void {
+    if (this.core.closed) return
+    this.core.hit?.("dispatcher.after_reply")
+    this.inFlight--
+    link.ended()
+    entry.attempts++
+    if (result._tag === "Accepted") this.accepted(entry)
+    else this.failed(entry, result)
+    this.owner.answered()
+    this.pump()
+    if (--this.core.inFlight === 0) this.core.idle.openUnsafe()
+  }
+
+  private accepted(entry: Entry): void {
+    const recovered = this.down
+    this.down = false
+    this.lastAcceptedMs = this.core.now()
+    this.owner.accepted(entry)
+    if (recovered) this.owner.recovered()
+  }
+
+  private failed(entry: Entry, result: AttemptResult): void {
+    const { settings, grips } = this.core
+    if (this.owner.isWithdrawn(entry)) return this.owner.withdraw(entry)
+    entry.lastError = describe(result)
+    const now = this.core.now()
+    // Before its time (all were due at once): its schedule stays as it is.
+    const early = entry.stored && entry.dueAtMs > now
+    if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))
+    else if (entry.stored) entry.retries++
+    else if (!this.owner.endpoint.paused) {
+      const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
+      if (delay !== undefined) return this.backOff(entry, now + delay)
+    }
+    if (looksDown(result) && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
+    if (!early) {
+      const delay = parkedDelay(settings, result, entry.retries, grips.random())
+      if (delay === undefined) entry.state = "dead"
+      else entry.dueAtMs = now + delay
+    }
+    this.tell(entry)
+    this.owner.park(entry)
+  }
+
+  /** One line each `LINE_PAUSE_MS` says that deliveries are parked or dead, and how many. */
+  private tell(entry: Entry): void {
+    this.untold++
+    const now = this.core.now()
+    if (now < this.nextLineMs) return
+    this.nextLineMs = now + LINE_PAUSE_MS
+    this.core.warn(entry.state === "dead" ? "Deliveries are dead: no more attempts by themselves." : "Deliveries are parked: they are tried again later.", {
+      endpointId: this.owner.id, eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError, deliveries: this.untold
+    })
+    this.untold = 0
+  }
+
+  private backOff(entry: Entry, untilMs: number): void {
+    entry.where = "backoff"
+    entry.keepBody()
+    this.core.alarms.at(untilMs, () => {
+      if (entry.where !== "backoff") return
+      this.lanes.makeReady(entry)
+      this.pump()
+    })
+  }
+}
