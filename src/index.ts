@@ -22,6 +22,9 @@ export * as Decoder from "./domain/Decoder.ts"
 
 // Services: what callers may rely on.
 export { AcknowledgeGate } from "./services/AcknowledgeGate.ts"
+export { ApiCaller, type Caller } from "./services/ApiCaller.ts"
+export { ApiTokenRefused, ApiTokens, ApiTokensError, type MadeToken, type NewToken, type StoredToken } from "./services/ApiTokens.ts"
+export { AuditLog, type AuditAction } from "./services/Audit.ts"
 export { ChangeSource, SourceError, type Plugin, type SourceConnection } from "./services/ChangeSource.ts"
 export { Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate, type EndpointCount } from "./services/Checkpoint.ts"
 export { Endpoints, EndpointsError } from "./services/Endpoints.ts"

@@ -23,6 +23,10 @@ export class NotAllowed extends HttpApiError.Problem<NotAllowed>()("NotAllowed",
   type: "urn:pgstream:problem:NotAllowed", status: 403, title: "Not from there"
 }, common("NotAllowed")) {}
 
+export class ScopeTooSmall extends HttpApiError.Problem<ScopeTooSmall>()("ScopeTooSmall", {
+  type: "urn:pgstream:problem:ScopeTooSmall", status: 403, title: "The token may only read"
+}, common("ScopeTooSmall")) {}
+
 export class NotSubscribed extends HttpApiError.Problem<NotSubscribed>()("NotSubscribed", {
   type: "urn:pgstream:problem:NotSubscribed", status: 404, title: "No such subscription"
 }, common("NotSubscribed")) {}
@@ -75,7 +79,7 @@ export class StoreRefused extends HttpApiError.Problem<StoreRefused>()("StoreRef
 }, common("StoreRefused")) {}
 
 /** What is refused before a request is read. */
-export type Refusal = Unauthorized | NotAllowed | NoSuchPath | NoSuchMethod | TooLarge | NotJson
+export type Refusal = Unauthorized | NotAllowed | ScopeTooSmall | StoreUnavailable | NoSuchPath | NoSuchMethod | TooLarge | NotJson
 
 /** A fault of ours. */
 export class InternalError extends HttpApiError.Problem<InternalError>()("InternalError", {

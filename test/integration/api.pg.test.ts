@@ -6,6 +6,7 @@ import * as Result from "effect/Result"
 import * as Lsn from "../../src/domain/Lsn.ts"
 import { SourceSql, StoreSql } from "../../src/layers/postgres/Sql.ts"
 import * as StreamBehindPg from "../../src/layers/postgres/StreamBehindPg.ts"
+import * as ApiTokensPg from "../../src/layers/postgres/store/ApiTokensPg.ts"
 import * as StoreProbePg from "../../src/layers/postgres/store/StoreProbePg.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/store/SubscriptionStorePg.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
@@ -20,7 +21,7 @@ import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("api")
 const on = (url: string) =>
-  Layer.mergeAll(SubscriptionStorePg.layer, StoreProbePg.layer).pipe(
+  Layer.mergeAll(SubscriptionStorePg.layer, StoreProbePg.layer, ApiTokensPg.layer).pipe(
     Layer.provide(migratedStore(url)),
     Layer.merge(settingsLayer()),
     Layer.merge(Layer.mock(Endpoints, { get: () => undefined, fetch: () => Effect.never })),

@@ -11,6 +11,7 @@ import { connect } from "node:net"
 import { promisify } from "node:util"
 import * as ApiServer from "../../src/layers/http/ApiServer.ts"
 import { WebhookTables } from "../../src/layers/memory/WebhookTables.ts"
+import type { ApiTokens } from "../../src/services/ApiTokens.ts"
 import { StreamBehind } from "../../src/services/StreamBehind.ts"
 import type { ApiSettings, ApiSettingsShape } from "../../src/services/Settings.ts"
 import { type SubscriptionKey, SubscriptionStore, SubscriptionStoreError } from "../../src/services/SubscriptionStore.ts"
@@ -20,7 +21,7 @@ import { Withdrawals } from "../../src/services/Withdrawals.ts"
 import { type Answer, memory, settingsLayer, startApi } from "../support/api.ts"
 import { eventually } from "../support/eventually.ts"
 
-type Needs = ApiSettings | SubscriptionStore | Endpoints | EndpointStore | WebhookTables | Scope.Scope
+type Needs = ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables | Scope.Scope
 
 const api = <E>(name: string, test: Effect.Effect<void, E, Needs>, settings: Partial<ApiSettingsShape> = {}) =>
   it.live(name, () => test.pipe(Effect.scoped, Effect.provide(Layer.mergeAll(memory, settingsLayer(settings)))))

@@ -3,10 +3,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { request as httpRequest } from "node:http"
 import * as ApiServer from "../../src/layers/http/ApiServer.ts"
+import * as ApiTokensMemory from "../../src/layers/memory/ApiTokensMemory.ts"
 import * as EndpointStoreMemory from "../../src/layers/memory/EndpointStoreMemory.ts"
 import * as EndpointsMemory from "../../src/layers/memory/EndpointsMemory.ts"
 import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
 import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
+import type { ApiTokens } from "../../src/services/ApiTokens.ts"
 import type { Endpoints } from "../../src/services/Endpoints.ts"
 import type { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../src/services/Settings.ts"
@@ -21,7 +23,10 @@ export const settingsLayer = (settings: Partial<ApiSettingsShape> = {}) =>
   Layer.succeed(ApiSettings, { ...apiSettings, ...settings })
 
 /** Store and endpoints in memory, with their tables. */
-export const memory: Layer.Layer<SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables> = Layer.mergeAll(
+export const memory: Layer.Layer<
+  ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
+> = Layer.mergeAll(
+  ApiTokensMemory.layer,
   SubscriptionStoreMemory.layer,
   EndpointsMemory.layer,
   EndpointStoreMemory.layer

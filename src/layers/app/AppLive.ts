@@ -25,6 +25,7 @@ import * as SubscriptionCacheChosen from "../pipeline/SubscriptionCacheChosen.ts
 import * as TableShapes from "../pipeline/TableShapes.ts"
 import * as TransformerNone from "../pipeline/TransformerNone.ts"
 import * as WithdrawalsLive from "../pipeline/WithdrawalsLive.ts"
+import * as ApiTokensPg from "../postgres/store/ApiTokensPg.ts"
 import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
 import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
@@ -72,7 +73,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     FilterNone.layer,
     TransformerNone.layer,
     SnapshotterNone.layer,
-    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer)),
+    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer)),
     Health.layer.pipe(
       Layer.provide(HealthChecksLive.layer),
       Layer.provide(Layer.mergeAll(StoreProbePg.layer, SourceProbePg.layer()))

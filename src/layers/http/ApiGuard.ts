@@ -6,17 +6,19 @@
  *   which a browser resolves to 127.0.0.1 by DNS rebinding gets nothing. Beyond loopback any name
  *   may lead here.
  * - A browser's Origin must be the API's own (its docs page); there is no CORS.
- * - With a token, every request carries it.
+ * - Where there is a token, every request carries one (ApiTokenSet); with scope `read` it only asks.
  */
-import * as Redacted from "effect/Redacted"
-import { createHash, timingSafeEqual } from "node:crypto"
 import type { IncomingHttpHeaders } from "node:http"
 import { isIP } from "node:net"
+import * as ApiToken from "../../domain/ApiToken.ts"
+import type { Caller } from "../../services/ApiCaller.ts"
 import {
-  NoSuchMethod, NoSuchPath, NotAllowed, NotJson, type Refusal, TooLarge, Unauthorized
+  NoSuchMethod, NoSuchPath, NotAllowed, NotJson, type Refusal, ScopeTooSmall, StoreUnavailable, TooLarge, Unauthorized
 } from "../../services/ApiProblems.ts"
 import type { ApiSettingsShape } from "../../services/Settings.ts"
 import { MAX_BODY_BYTES } from "../../services/SubscriptionApi.ts"
+import { routeOf, routes } from "./ApiRoutes.ts"
+import type { Refused, TokenSet } from "./ApiTokenSet.ts"
 
 export interface Asked {
   readonly method: string
@@ -25,26 +27,8 @@ export interface Asked {
   readonly headers: IncomingHttpHeaders
 }
 
-/** Methods of each path, as `Allow` has them. */
-const paths: ReadonlyMap<string, string> = new Map([
-  ["/webhooks/subscribe", "POST"],
-  ["/webhooks/unsubscribe", "POST"],
-  ["/webhooks/subscriptions", "GET, HEAD"],
-  ["/webhooks/endpoints", "GET, HEAD"],
-  ["/webhooks/endpoints/{id}", "PATCH"],
-  ["/webhooks/endpoints/{id}/rotate-secret", "POST"],
-  ["/docs", "GET, HEAD"],
-  ["/openapi.json", "GET, HEAD"]
-])
-
-/** `undefined`: there is no such path. */
-export const allowedMethods = (path: string): string | undefined =>
-  paths.get(path) ?? paths.get(path.replace(/^(\/webhooks\/endpoints\/)[^/{}]+(?=$|\/)/, "$1{id}"))
-
-/** Those that change something. */
+/** Those that have one; DELETE names what it removes by its path alone. */
 export const hasBody = (method: string): boolean => method === "POST" || method === "PATCH"
-
-const digest = (text: string): Buffer => createHash("sha256").update(text, "utf8").digest()
 
 /**
  * Host name of a Host header or an origin, lower case, without port and brackets; `undefined` when
@@ -61,7 +45,7 @@ export const isLoopback = (name: string): boolean =>
   name === "localhost" || name.endsWith(".localhost") || name === "::1"
   || (isIP(name) === 4 && name.startsWith("127."))
 
-type Guarded = Pick<ApiSettingsShape, "host" | "token">
+type Guarded = Pick<ApiSettingsShape, "host">
 
 const hostProblem = (settings: Guarded) => {
   const configured = settings.host.replace(/^\[|\]$/g, "").toLowerCase()
@@ -81,7 +65,7 @@ const hostProblem = (settings: Guarded) => {
  * Equal to the Host is not enough: after DNS rebinding both are the attacker's name. A token he
  * does not have.
  */
-const originProblem = (settings: Guarded) => {
+const originProblem = (settings: Guarded, tokens: TokenSet) => {
   const configured = settings.host.toLowerCase()
   return ({ headers: { host, origin } }: Asked): NotAllowed | undefined => {
     if (origin === undefined) return undefined
@@ -89,7 +73,7 @@ const originProblem = (settings: Guarded) => {
     const name = url === null ? undefined : hostName(url.host)
     const own = url !== null && /^https?:$/.test(url.protocol) && url.host === host?.toLowerCase()
     const safe = name !== undefined
-      && (isLoopback(name) || name === configured || isIP(name) !== 0 || settings.token !== undefined)
+      && (isLoopback(name) || name === configured || isIP(name) !== 0 || tokens.required())
     if (own && safe) return undefined
     return new NotAllowed({
       detail: "A page of another origin cannot use the API: there is no CORS. Send the request from a server or "
@@ -98,25 +82,41 @@ const originProblem = (settings: Guarded) => {
   }
 }
 
-const tokenProblem = (settings: Guarded) => {
-  const expected = settings.token === undefined ? undefined : digest(Redacted.value(settings.token))
-  return ({ headers: { authorization } }: Asked): Unauthorized | undefined => {
-    if (expected === undefined) return undefined
-    const given = /^Bearer +(\S+) *$/i.exec(authorization ?? "")?.[1]
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) return undefined
-    const seen = authorization === undefined ? "The request has no token" : "The token is not the one of this API"
-    return new Unauthorized({ detail: `${seen}. Send it as   Authorization: Bearer <PGSTREAM_API_TOKEN>` })
+const seen: Readonly<Record<Exclude<Refused, "unknown">, string>> = {
+  missing: "The request has no token",
+  wrong: "The token is not one of this API",
+  expired: "The token has expired"
+}
+
+const callerOf = ({ headers: { authorization } }: Asked, tokens: TokenSet): Caller | Unauthorized | StoreUnavailable => {
+  const found = tokens.find(authorization, Date.now())
+  if (typeof found !== "string") return found
+  if (found === "unknown") {
+    return new StoreUnavailable({
+      detail: "The store has not said yet which tokens there are, so nobody is let in without PGSTREAM_API_TOKEN; try again."
+    })
   }
+  return new Unauthorized({
+    detail: `${seen[found]}. Send one as   Authorization: Bearer TOKEN   : PGSTREAM_API_TOKEN of the service, or one that`
+      + " was made with   pgstream tokens add NAME --scope read|manage"
+  })
+}
+
+const scopeProblem = ({ name, scope }: Caller, { method }: Asked): ScopeTooSmall | undefined => {
+  if (ApiToken.allows(scope, method)) return undefined
+  return new ScopeTooSmall({
+    detail: `The token ${name} has the scope read, which changes nothing. One with more:   pgstream tokens add NAME --scope manage`
+  })
 }
 
 const routeProblem = ({ method, path }: Asked): NoSuchPath | NoSuchMethod | undefined => {
-  const methods = allowedMethods(path)
-  if (methods === undefined) {
-    const known = [...paths.keys()].join(", ")
+  const route = routeOf(path)
+  if (route === undefined) {
+    const known = routes.map(({ template }) => template).join(", ")
     return new NoSuchPath({ detail: `There are only ${known}, without a slash at the end.` })
   }
-  if (methods.split(", ").includes(method)) return undefined
-  return new NoSuchMethod({ detail: `${path} takes ${methods}.` })
+  if (route.methods.includes(method)) return undefined
+  return new NoSuchMethod({ detail: `${route.template} takes ${route.methods.join(", ")}.` })
 }
 
 export const tooLarge = (): TooLarge =>
@@ -135,8 +135,14 @@ const bodyProblem = ({ headers, method }: Asked): NotJson | TooLarge | undefined
   return Number(headers["content-length"] ?? 0) > MAX_BODY_BYTES ? tooLarge() : undefined
 }
 
-/** The first thing that is wrong, or `undefined`. */
-export const make = (settings: Guarded): (asked: Asked) => Refusal | undefined => {
-  const [host, origin, token] = [hostProblem(settings), originProblem(settings), tokenProblem(settings)]
-  return (asked) => host(asked) ?? origin(asked) ?? token(asked) ?? routeProblem(asked) ?? bodyProblem(asked)
+/** Who asks, or the first thing that is wrong. */
+export const make = (settings: Guarded, tokens: TokenSet): (asked: Asked) => Caller | Refusal => {
+  const [host, origin] = [hostProblem(settings), originProblem(settings, tokens)]
+  return (asked) => {
+    const from = host(asked) ?? origin(asked)
+    if (from !== undefined) return from
+    const caller = callerOf(asked, tokens)
+    if ("status" in caller) return caller
+    return routeProblem(asked) ?? scopeProblem(caller, asked) ?? bodyProblem(asked) ?? caller
+  }
 }

@@ -6,6 +6,7 @@
  * is not interrupted by a client that leaves. At the end requests under way may take up to
  * `STOP_MS`.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as HttpEffect from "effect/http/HttpEffect"
 import * as HttpRouter from "effect/http/HttpRouter"
@@ -18,7 +19,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import { ApiCaller, type Caller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
+import type { ApiTokens } from "../../services/ApiTokens.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
 import type { EndpointStore } from "../../services/EndpointStore.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
@@ -26,29 +29,33 @@ import { MAX_BODY_BYTES, MUST_BE_OBJECT, SubscriptionApi } from "../../services/
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
 import * as ApiGuard from "./ApiGuard.ts"
 import * as ApiHandlers from "./ApiHandlers.ts"
+import * as ApiTokenSet from "./ApiTokenSet.ts"
+import { routeOf } from "./ApiRoutes.ts"
 import { type ListenError, listening } from "./listening.ts"
 
-/** Connections that the API holds at once; more are closed as they come. */
-const MAX_CONNECTIONS = 256
+/** Names and values of the headers of a request, with its first line, bytes; more is 431. */
+const MAX_HEADER_BYTES = 16 * 1_024
 /** How long the end waits for requests under way, ms. */
 const STOP_MS = 2_000
 /** A client that got 503 may come again after this, s. */
 const RETRY_AFTER_S = "5"
 
-type WebHandler = (request: Request) => Promise<Response>
+type WebHandler = (request: Request, context: Context.Context<never>) => Promise<Response>
 
 const PROBLEM = "application/problem+json"
 
 const encodeRefusal = Schema.encodeSync(Schema.Union([
-  Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.NoSuchPath,
-  Problems.NoSuchMethod, Problems.TooLarge, Problems.NotJson, Problems.InternalError
+  Problems.InvalidRequest, Problems.Unauthorized, Problems.NotAllowed, Problems.ScopeTooSmall,
+  Problems.StoreUnavailable, Problems.NoSuchPath, Problems.NoSuchMethod, Problems.TooLarge, Problems.NotJson,
+  Problems.InternalError
 ]))
 
 type Refused = Parameters<typeof encodeRefusal>[0]
 
 const headersFor = (problem: Refused, path: string): Record<string, string> => {
   if (problem.status === 401) return { "www-authenticate": "Bearer realm=\"pgstream\"" }
-  if (problem.status === 405) return { allow: ApiGuard.allowedMethods(path) ?? "" }
+  if (problem.status === 405) return { allow: routeOf(path)?.methods.join(", ") ?? "" }
+  if (problem.status === 503) return { "retry-after": RETRY_AFTER_S }
   return {}
 }
 
@@ -110,31 +117,45 @@ const respond = async (response: ServerResponse, answer: Response): Promise<void
   response.end(body)
 }
 
-const listener = (settings: ApiSettingsShape, handler: WebHandler, underWay: Set<Promise<void>>) => {
-  const guard = ApiGuard.make(settings)
-  const answer = async (request: IncomingMessage, response: ServerResponse, path: string): Promise<void> => {
-    const init: RequestInit = { method: request.method ?? "GET", headers: { accept: "application/json" } }
-    if (ApiGuard.hasBody(request.method ?? "")) {
-      const body = await readBody(request)
-      if (body === undefined) return refuse(response, ApiGuard.tooLarge(), path)
-      if (!isJson(body)) return refuse(response, notJson(body), path)
-      Object.assign(init, { body, headers: { "content-type": "application/json" } })
-    }
-    const work = handler(new Request(`http://localhost${path}`, init))
-      .then((answered) => respond(response, answered))
-    underWay.add(work)
-    try {
-      await work
-    } finally {
-      underWay.delete(work)
-    }
+interface Serving {
+  readonly settings: ApiSettingsShape
+  readonly tokens: ApiTokenSet.TokenSet
+  readonly handler: WebHandler
+  readonly underWay: Set<Promise<void>>
+}
+
+/** `target`: path and query. */
+const answer = async (
+  { handler, underWay }: Serving, request: IncomingMessage, response: ServerResponse, target: string, caller: Caller
+): Promise<void> => {
+  const path = target.split("?", 1)[0]!
+  const init: RequestInit = { method: request.method ?? "GET", headers: { accept: "application/json" } }
+  if (ApiGuard.hasBody(request.method ?? "")) {
+    const body = await readBody(request)
+    if (body === undefined) return refuse(response, ApiGuard.tooLarge(), path)
+    if (!isJson(body)) return refuse(response, notJson(body), path)
+    Object.assign(init, { body, headers: { "content-type": "application/json" } })
   }
+  const context: Context.Context<never> = Context.make(ApiCaller, caller)
+  const work = handler(new Request(`http://localhost${target}`, init), context)
+    .then((answered) => respond(response, answered))
+  underWay.add(work)
+  try {
+    await work
+  } finally {
+    underWay.delete(work)
+  }
+}
+
+const listener = (serving: Serving) => {
+  const guard = ApiGuard.make(serving.settings, serving.tokens)
   return (request: IncomingMessage, response: ServerResponse): void => {
-    limitWriting(response, settings.writeTimeoutMs)
-    const path = (request.url ?? "/").split("?", 1)[0]!
-    const refusal = guard({ method: request.method ?? "", path, headers: request.headers })
-    if (refusal !== undefined) return refuse(response, refusal, path)
-    answer(request, response, path).catch(() => response.destroy())
+    limitWriting(response, serving.settings.writeTimeoutMs)
+    const target = request.url ?? "/"
+    const path = target.split("?", 1)[0]!
+    const asked = guard({ method: request.method ?? "", path, headers: request.headers })
+    if ("status" in asked) return refuse(response, asked, path)
+    answer(serving, request, response, target, asked).catch(() => response.destroy())
   }
 }
 
@@ -165,13 +186,16 @@ const webHandler = Effect.gen(function*() {
 export const serve = Effect.gen(function*() {
   const settings = yield* ApiSettings
   const handler = yield* webHandler
+  const tokens = yield* ApiTokenSet.make(settings.token)
   const underWay = new Set<Promise<void>>()
   const server = createServer({
     headersTimeout: settings.readTimeoutMs,
     requestTimeout: settings.readTimeoutMs,
-    connectionsCheckingInterval: Math.max(Math.ceil(settings.readTimeoutMs / 10), 50)
-  }, listener(settings, handler, underWay))
-  server.maxConnections = MAX_CONNECTIONS
+    connectionsCheckingInterval: Math.max(Math.ceil(settings.readTimeoutMs / 10), 50),
+    maxHeaderSize: MAX_HEADER_BYTES
+  }, listener({ settings, tokens, handler, underWay }))
+  // Bytes bound them; by number Node would leave the last ones out in silence, an Origin perhaps.
+  server.maxHeadersCount = 0
   const port = yield* listening(server, {
     what: "subscription API",
     host: settings.host,
@@ -186,5 +210,6 @@ export const serve = Effect.gen(function*() {
   return port
 })
 
-export const layer: Layer.Layer<never, ListenError, ApiSettings | SubscriptionStore | Endpoints | EndpointStore> =
-  Layer.effectDiscard(serve)
+type Requirements = ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore
+
+export const layer: Layer.Layer<never, ListenError, Requirements> = Layer.effectDiscard(serve)
