@@ -62,6 +62,17 @@ export interface NotifierSettingsShape {
   readonly retryMaxMs: number
   /** Retry schedule of what is parked, ms before each further attempt, jittered; then dead. Default 5 s … 10 h, about 3 days. */
   readonly parkedScheduleMs: ReadonlyArray<number>
+  /** The same for what the receiver refuses (3xx, 4xx but 408, 409, 425, 429): 5 s, 1 min, 10 min. */
+  readonly refusedScheduleMs: ReadonlyArray<number>
+  /** Circuit breaker: opens after so many failures in a row (default 10), or when so many percent (70) of the last answers (100) are failures. */
+  readonly breakerFailures: number
+  readonly breakerRatePercent: number
+  readonly breakerWindow: number
+  /** Its first pause, and the longest; doubled, jittered, ms. Defaults 5,000 and 300,000. */
+  readonly breakerPauseMs: number
+  readonly breakerPauseMaxMs: number
+  /** An endpoint that fails for so long, ms, without one accepted delivery is disabled. Default 5 days; 0 = never. */
+  readonly disableAfterMs: number
   /** Parked keys of an endpoint above which everything of it is parked. Default 65,536. */
   readonly maxParkedKeys: number
   /** Graceful stop: requests in flight may take this long. Default 10,000 ms. */
@@ -78,6 +89,13 @@ export const notifierDefaults: NotifierSettingsShape = {
   retryInitialMs: 250,
   retryMaxMs: 2_000,
   parkedScheduleMs: [5_000, 30_000, 120_000, 600_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000, 36_000_000],
+  refusedScheduleMs: [5_000, 60_000, 600_000],
+  breakerFailures: 10,
+  breakerRatePercent: 70,
+  breakerWindow: 100,
+  breakerPauseMs: 5_000,
+  breakerPauseMaxMs: 300_000,
+  disableAfterMs: 5 * 86_400_000,
   maxParkedKeys: 65_536,
   graceMs: 10_000
 }
