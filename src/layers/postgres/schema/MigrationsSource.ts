@@ -10,6 +10,7 @@ import ids from "../../../../migrations/source/0001_ids.ts"
 import schemaLog from "../../../../migrations/source/0002_schema_log.ts"
 import ddl from "../../../../migrations/source/0003_ddl.ts"
 import streams from "../../../../migrations/source/0004_streams.ts"
+import copy from "../../../../migrations/source/0005_copy.ts"
 import { setsIdentities } from "../../../../migrations/source/identities.ts"
 import { eventTriggers } from "../../../../migrations/source/triggers.ts"
 
@@ -17,7 +18,8 @@ export const sourceMigrations = {
   "0001_ids": ids,
   "0002_schema_log": schemaLog,
   "0003_ddl": ddl,
-  "0004_streams": streams
+  "0004_streams": streams,
+  "0005_copy": copy
 }
 
 /** One row a migration that was run. */

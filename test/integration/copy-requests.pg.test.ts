@@ -1,0 +1,48 @@
+/** `CopyRequestsPg` against the contract, and what others read of it. */
+import { assert, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as CopyRequestsPg from "../../src/layers/postgres/copy/CopyRequestsPg.ts"
+import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
+import * as Sql from "../../src/layers/postgres/Sql.ts"
+import { CopyRequests } from "../../src/services/CopyRequests.ts"
+import { SourceSettings } from "../../src/services/Settings.ts"
+import { testDatabase } from "../support/database.ts"
+import { settings } from "../support/slots.ts"
+import { suite } from "../suites/CopyRequestsSuite.ts"
+
+const database = testDatabase("copyrequests")
+
+const source = Layer.effect(
+  Sql.SourceSql,
+  Effect.gen(function*() {
+    const sql = yield* Sql.make(Redacted.make(database.url), "copy requests test", 2)
+    yield* MigrationsSource.run(sql)
+    return sql
+  })
+)
+const layerOf = (slotName: string) =>
+  Layer.provideMerge(CopyRequestsPg.layer, source).pipe(Layer.provide(Layer.succeed(SourceSettings, settings(database.url, slotName))))
+
+suite("postgres", layerOf("only"))
+
+it.live("snapshot_requests says the same of a copy that nobody in particular asked for", () =>
+  Effect.gen(function*() {
+    const requests = yield* CopyRequests
+    const rows = () => database.psql(`SELECT schema_name, table_names, status, errors FROM pgstream.snapshot_requests WHERE schema_name LIKE 'm%' ORDER BY 1`).trim()
+    const { copy } = yield* requests.create({
+      subscription: undefined, where: undefined, mode: "full", repeatable: false,
+      tables: [{ schema: "m2", table: "b" }, { schema: "m1", table: "z" }, { schema: "m2", table: "a" }]
+    })
+    assert.strictEqual(rows(), "m1|{z}|requested|\nm2|{a,b}|requested|")
+    yield* requests.setState(copy!.id, "running")
+    assert.strictEqual(rows(), "m1|{z}|in progress|\nm2|{a,b}|in progress|")
+    yield* requests.setState(copy!.id, "failed", "a: no")
+    assert.strictEqual(rows(), `m1|{z}|completed|{"error": "a: no"}\nm2|{a,b}|completed|{"error": "a: no"}`)
+  }).pipe(Effect.provide(layerOf("mirror"))))
+
+it.live("another stream of the database has copies of its own", () =>
+  Effect.gen(function*() {
+    assert.deepStrictEqual(yield* (yield* CopyRequests).list, [])
+  }).pipe(Effect.provide(layerOf("other"))))
