@@ -3,6 +3,7 @@
  * what is sent: an error, never silence.
  */
 import type { Key } from "./Key.ts"
+import { restoreOnly } from "./KeysSnapshot.ts"
 
 const later = (env: string | undefined, yaml: string | undefined, meaning: string, subtree = false): Key => ({
   id: yaml ?? env ?? "", env, yaml, kind: "any", state: "later", standard: "", meaning, subtree
@@ -10,24 +11,6 @@ const later = (env: string | undefined, yaml: string | undefined, meaning: strin
 const refused = (env: string | undefined, yaml: string | undefined, meaning: string, subtree = false): Key => ({
   id: yaml ?? env ?? "", env, yaml, kind: "any", state: "refused", standard: "", meaning, subtree
 })
-
-const snapshotEnv = "PGSTREAM_POSTGRES_SNAPSHOT_"
-const tuning = "It tunes copies of existing rows, which are not there yet."
-const copies = "Copies of existing rows are not there yet."
-
-const snapshot: ReadonlyArray<Key> = [
-  refused(`${snapshotEnv}TABLES`, "source.postgres.snapshot", copies, true),
-  refused(`${snapshotEnv}LISTENER_URL`, undefined, copies),
-  refused(`${snapshotEnv}MODE`, undefined, copies),
-  refused(`${snapshotEnv}SCHEMA_ONLY_TABLES`, undefined, copies),
-  ...[
-    "EXCLUDED_TABLES", "STORE_URL", "STORE_REPEATABLE", "WORKERS", "SCHEMA_WORKERS", "TABLE_WORKERS", "BATCH_BYTES",
-    "USE_SCHEMALOG", "INCLUDE_GLOBAL_DB_OBJECTS", "ROLE", "ROLES_SNAPSHOT_MODE", "CLEAN_TARGET_DB", "CREATE_TARGET_DB",
-    "SCHEMA_DUMP_FILE", "MAX_CONNECTIONS", "DISABLE_PROGRESS_TRACKING", "INCLUDE_OBJECT_TYPES", "EXCLUDE_OBJECT_TYPES",
-    "NO_OWNER", "NO_PRIVILEGES", "EXCLUDED_SECURITY_LABELS", "REFRESH_MATERIALIZED_VIEWS",
-    "INDEX_CONSTRAINT_SESSION_SETTINGS"
-  ].map((name) => later(`${snapshotEnv}${name}`, undefined, tuning))
-]
 
 const listener = "The source is connected again for as long as the process lives; there is no limit."
 const parked = "What still fails is parked and tried again, never dropped; see PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER and …_PARKED_SCHEDULE."
@@ -84,7 +67,7 @@ export const refusedPrefixes: ReadonlyArray<readonly [prefix: string, meaning: s
 ]
 
 export const notYet: ReadonlyArray<{ readonly title: string; readonly keys: ReadonlyArray<Key> }> = [
-  { title: "Copies (snapshot)", keys: snapshot },
+  { title: "Copies into a Postgres target", keys: restoreOnly },
   { title: "Limits of retries", keys: retries },
   { title: "Metrics, traces, sanitizing", keys: observing },
   { title: "Filters, transformations, other sources and targets", keys: changing }

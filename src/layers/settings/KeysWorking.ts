@@ -1,9 +1,10 @@
 /** Keys that work. Order = order of `docs/configuration.md`. */
 import type { Key } from "./Key.ts"
+import { snapshot } from "./KeysSnapshot.ts"
 
 const source: ReadonlyArray<Key> = [
   { id: "source.url", env: "PGSTREAM_POSTGRES_LISTENER_URL", yaml: "source.postgres.url", kind: "url", state: "works", standard: "", meaning: "Source database, for replication and for queries. What the URL lacks comes from the PG* variables; no database name means `postgres`." },
-  { id: "source.mode", env: undefined, yaml: "source.postgres.mode", kind: "choice", choices: ["replication", "snapshot", "snapshot_and_replication"], state: "works", standard: "replication", meaning: "Only `replication` is there; the other two are refused until copies are." },
+  { id: "source.mode", env: undefined, yaml: "source.postgres.mode", kind: "choice", choices: ["replication", "snapshot", "snapshot_and_replication"], state: "works", standard: "replication", meaning: "`snapshot`: `run` copies the tables and ends. `snapshot_and_replication`: a copy while the stream runs. In the environment and in `.env` files `PGSTREAM_POSTGRES_SNAPSHOT_TABLES` alone means `snapshot_and_replication`." },
   { id: "source.slot", env: "PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME", yaml: "source.postgres.replication.replication_slot", kind: "slot", state: "works", standard: "pgstream_<database>_slot", meaning: "Replication slot, 1 to 63 of `a-z 0-9 _`. In the default name, `.` and `-` of the database become `_`, letters become lower case." },
   { id: "source.plugin", env: "PGSTREAM_POSTGRES_REPLICATION_PLUGIN_NAME", yaml: "source.postgres.replication.plugin.name", kind: "choice", choices: ["pgoutput", "wal2json"], state: "works", standard: "pgoutput", meaning: "Output plugin of a slot that `init` makes. A slot that is there keeps its plugin." },
   { id: "source.driver", env: "PGSTREAM_POSTGRES_REPLICATION_DRIVER", yaml: "source.postgres.replication.driver", kind: "choice", choices: ["socket", "pg-logical-replication"], state: "works", standard: "socket", meaning: "Connection that reads the slot: ours, or the package of that name." },
@@ -39,6 +40,13 @@ const notifier: ReadonlyArray<Key> = [
   { id: "notifier.retryConstant", env: "PGSTREAM_WEBHOOK_NOTIFIER_BACKOFF_INTERVAL", yaml: "target.webhooks.notifier.backoff.constant.interval", kind: "duration", yamlUnit: "ms", state: "works", standard: "", meaning: "The same wait each time, in place of the two above." },
   { id: "notifier.parkAfter", env: "PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER", yaml: "target.webhooks.notifier.park_after", kind: "duration", yamlUnit: "ms", state: "works", standard: "5s", meaning: "What still fails this long after its first try is parked in Postgres." },
   { id: "notifier.parkedSchedule", env: "PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE", yaml: "target.webhooks.notifier.parked_schedule", kind: "durations", yamlUnit: "s", state: "works", standard: "5s 30s 2m 10m 30m 1h 2h 4h 10h 10h 10h 10h 10h 10h", meaning: "Waits before each further try of what is parked, jittered; after the last it is dead (kept, not tried again)." },
+  { id: "notifier.refusedSchedule", env: "PGSTREAM_WEBHOOK_NOTIFIER_REFUSED_SCHEDULE", yaml: "target.webhooks.notifier.refused_schedule", kind: "durations", yamlUnit: "s", state: "works", standard: "5s 1m 10m", meaning: "The same for what the receiver refuses: 3xx, and 4xx but 408, 409, 425, 429 (410 disables the endpoint)." },
+  { id: "notifier.disableAfter", env: "PGSTREAM_WEBHOOK_NOTIFIER_DISABLE_AFTER", yaml: "target.webhooks.notifier.disable_after", kind: "duration", yamlUnit: "s", state: "works", standard: "120h", meaning: "An endpoint that fails for this long without one accepted delivery is disabled: its events are kept, not sent, until it is resumed. `0`: never." },
+  { id: "notifier.breakerFailures", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_FAILURES", yaml: "target.webhooks.notifier.breaker.failures", kind: "count", range: [1, 10_000], state: "works", standard: "10", meaning: "Circuit breaker of each endpoint: after this many failures in a row (no answer, 408, 425, 429, 5xx), over at least a second, nothing is sent for a while." },
+  { id: "notifier.breakerRate", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_RATE", yaml: "target.webhooks.notifier.breaker.rate", kind: "count", range: [1, 101], state: "works", standard: "70", meaning: "It opens, too, when this many percent of the last answers are failures. `101`: never." },
+  { id: "notifier.breakerWindow", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_WINDOW", yaml: "target.webhooks.notifier.breaker.window", kind: "count", range: [10, 10_000], state: "works", standard: "100", meaning: "How many answers those are." },
+  { id: "notifier.breakerPause", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE", yaml: "target.webhooks.notifier.breaker.pause", kind: "duration", yamlUnit: "s", state: "works", standard: "5s", meaning: "The first pause; each further one is twice as long, jittered. Then one request at a time, until one is answered." },
+  { id: "notifier.breakerPauseMax", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE_MAX", yaml: "target.webhooks.notifier.breaker.pause_max", kind: "duration", yamlUnit: "s", state: "works", standard: "5m", meaning: "The longest." },
   { id: "notifier.maxParkedKeys", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_PARKED_KEYS", yaml: "target.webhooks.notifier.max_parked_keys", kind: "count", range: [1, 10_000_000], state: "works", standard: "65536", meaning: "Above this many parked keys everything of the endpoint is parked." },
   { id: "notifier.grace", env: "PGSTREAM_WEBHOOK_NOTIFIER_GRACE_PERIOD", yaml: "target.webhooks.notifier.grace_period", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "Time for requests in flight to end at a graceful stop." }
 ]
@@ -65,6 +73,7 @@ const others: ReadonlyArray<Key> = [
 
 export const working: ReadonlyArray<{ readonly title: string; readonly keys: ReadonlyArray<Key> }> = [
   { title: "Source", keys: source },
+  { title: "Copies of existing rows", keys: snapshot },
   { title: "Store", keys: store },
   { title: "Encryption at rest", keys: secrets },
   { title: "Deliveries", keys: notifier },

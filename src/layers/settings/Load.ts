@@ -13,6 +13,8 @@ export interface LoadOptions {
   readonly flags: Input["flags"]
   /** `run`: a target must be configured. */
   readonly needTarget: boolean
+  /** `pgstream snapshot`. */
+  readonly copy?: boolean
   readonly env?: Input["env"]
 }
 
@@ -71,7 +73,7 @@ export const load = (options: LoadOptions): Effect.Effect<Loaded, ConfigurationE
     }
     const resolved = resolve(
       { flags: options.flags, env: options.env ?? process.env, file, readFile: read },
-      { target: options.needTarget }
+      { target: options.needTarget, copy: options.copy === true }
     )
     return Effect.succeed({
       settings: resolved.settings,

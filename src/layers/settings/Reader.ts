@@ -1,5 +1,6 @@
 /** Typed access to what was set: a value that cannot be read becomes a problem, and its default holds for the rest. */
 import * as Result from "effect/Result"
+import * as TablePattern from "../../domain/TablePattern.ts"
 import type { Collected, Found } from "./Collect.ts"
 import * as Value from "./Value.ts"
 
@@ -49,6 +50,12 @@ export class Reader {
     return undefined
   }
 
+  /** The items of a list; of one text, split at blanks and commas outside of double quotes. */
+  list(id: string): ReadonlyArray<string> | undefined {
+    const value = this.collected.found.get(id)?.value
+    return typeof value === "string" ? TablePattern.split(value) : value
+  }
+
   parsed<A>(id: string, parse: (text: string) => Value.Parsed<A>): A | undefined {
     const text = this.text(id)
     if (text === undefined) return undefined
@@ -95,6 +102,13 @@ export class Reader {
     if (ms === undefined || ms > 0) return ms
     this.warning(id, "is not above zero: the default holds")
     return undefined
+  }
+
+  /** ms. 0 means something: never, or none. */
+  durationOrZero(id: string, standard: number): number {
+    const found = this.collected.found.get(id)
+    return this.parsed(id, (text) => Result.flatMap(this.durationOf(found, text), (ms) =>
+      ms < 0 ? Result.fail("is below zero") : Result.succeed(ms))) ?? standard
   }
 
   /** A list, or one text with blanks or commas between. Never empty. */

@@ -7,8 +7,10 @@ import * as Result from "effect/Result"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
 import type { Plugin } from "../../services/ChangeSource.ts"
 import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SecretSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
+import type { SnapshotSettingsShape } from "../../services/SnapshotSettings.ts"
 import { collect, type Collected, type Input, type Problem } from "./Collect.ts"
 import { Reader } from "./Reader.ts"
+import { isOfSnapshot, readMode, readSnapshot } from "./ResolveSnapshot.ts"
 import * as Value from "./Value.ts"
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal"
@@ -16,6 +18,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal"
 /** All that the program is configured with. */
 export interface AppSettings {
   readonly source: SourceSettingsShape
+  readonly snapshot: SnapshotSettingsShape
   readonly store: StoreSettingsShape
   readonly secrets: SecretSettingsShape
   readonly notifier: NotifierSettingsShape
@@ -39,13 +42,18 @@ export interface Resolved {
 export interface Need {
   /** `run`: a target must be configured. */
   readonly target: boolean
+  /** `pgstream snapshot`: a copy alone, whatever mode is written. */
+  readonly copy?: boolean
 }
 
 export const resolve = (input: Input, need: Need): Resolved => {
   const collected = collect(input)
   const reader = new Reader(collected)
-  refuse(collected, reader)
+  const mode = readMode(reader, need.copy === true ? "snapshot" : undefined)
+  refuse(collected, reader, mode)
   const source = readSource(reader, collected)
+  const snapshot = readSnapshot(reader, collected, mode, need.copy === true)
+  if (mode !== "replication") readRecorder(reader, collected, source)
   const store = readStore(reader, collected, source, need)
   const secrets = {
     key: reader.parsed("secrets.key", Value.secretKey), previous: reader.parsed("secrets.previous", Value.secretKeys) ?? []
@@ -58,7 +66,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    secrets, notifier, api, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    snapshot, secrets, notifier, api, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }
@@ -67,21 +75,20 @@ const sorted = (list: ReadonlyArray<Problem>): ReadonlyArray<Problem> =>
   list.toSorted((a, b) => (a.where === b.where ? 0 : a.where.localeCompare(b.where, "en", { numeric: true })))
 
 /** Keys that are known and not there. */
-const refuse = (collected: Collected, reader: Reader): void => {
-  const mode = reader.choice("source.mode", ["replication", "snapshot", "snapshot_and_replication"] as const)
-  if (mode !== undefined && mode !== "replication") {
-    reader.problem("source.mode", `\`${mode}\` is not there yet; use \`replication\``)
-  }
+const refuse = (collected: Collected, reader: Reader, mode: SnapshotSettingsShape["mode"]): void => {
   for (const entry of collected.found.values()) {
     if (entry.key.state === "works" || entry.value === "false" || entry.value === "0") continue
-    const unused = entry.key.yaml === "source.postgres.snapshot" && entry.origin === "file" && mode === "replication"
-    if (entry.key.state === "refused" && !unused) {
-      reader.problem(entry.key.id, `would change what is sent. ${entry.key.meaning}`)
-    } else if (unused) {
-      reader.warning(entry.key.id, "is not used in mode `replication`")
-    } else {
-      reader.warning(entry.key.id, `has no effect. ${entry.key.meaning}`)
-    }
+    if (mode === "replication" && isOfSnapshot(entry.key.id)) continue
+    if (entry.key.state === "refused") reader.problem(entry.key.id, `would change what is sent. ${entry.key.meaning}`)
+    else reader.warning(entry.key.id, `has no effect. ${entry.key.meaning}`)
+  }
+}
+
+/** Requests are recorded in the source, whatever is written. */
+const readRecorder = (reader: Reader, collected: Collected, source: Source | undefined): void => {
+  const target = readUrl(reader, collected, "snapshot.storeUrl")
+  if (target !== undefined && source !== undefined && !sameDatabase(target, source.target)) {
+    reader.warning("snapshot.storeUrl", "names another database than the source; what is copied is recorded in the source")
   }
 }
 
@@ -100,8 +107,12 @@ const readUrl = (reader: Reader, collected: Collected, id: string): PostgresUrl.
 }
 
 const readSource = (reader: Reader, collected: Collected): Source | undefined => {
-  const target = readUrl(reader, collected, "source.url")
-  if (target === undefined && !reader.has("source.url")) {
+  const ofCopy = readUrl(reader, collected, "snapshot.url")
+  const target = reader.has("source.url") ? readUrl(reader, collected, "source.url") : ofCopy
+  if (target !== undefined && ofCopy !== undefined && !sameDatabase(target, ofCopy)) {
+    reader.problem("snapshot.url", "names another database than the source: only one listener can be configured at a time")
+  }
+  if (target === undefined && !reader.has("source.url") && !reader.has("snapshot.url")) {
     reader.missing("PGSTREAM_POSTGRES_LISTENER_URL", "need at least one listener configured: a postgres URL is required; set it, source.postgres.url in YAML, or --postgres-url")
   }
   const slot = reader.has("source.slot")
@@ -164,6 +175,7 @@ const readNotifier = (reader: Reader): NotifierSettingsShape => {
   const constant = reader.optionalDuration("notifier.retryConstant")
   const retryInitialMs = constant ?? reader.duration("notifier.retryInitial", standard.retryInitialMs)
   const workers = reader.count("notifier.workers", standard.concurrency)
+  const breakerPauseMs = reader.duration("notifier.breakerPause", standard.breakerPauseMs)
   return {
     concurrency: reader.count("notifier.concurrency", workers),
     attemptTimeoutMs: reader.duration("notifier.timeout", standard.attemptTimeoutMs),
@@ -173,6 +185,13 @@ const readNotifier = (reader: Reader): NotifierSettingsShape => {
     retryInitialMs,
     retryMaxMs: constant ?? Math.max(retryInitialMs, reader.duration("notifier.retryMax", standard.retryMaxMs)),
     parkedScheduleMs: reader.durations("notifier.parkedSchedule") ?? standard.parkedScheduleMs,
+    refusedScheduleMs: reader.durations("notifier.refusedSchedule") ?? standard.refusedScheduleMs,
+    breakerFailures: reader.count("notifier.breakerFailures", standard.breakerFailures),
+    breakerRatePercent: reader.count("notifier.breakerRate", standard.breakerRatePercent),
+    breakerWindow: reader.count("notifier.breakerWindow", standard.breakerWindow),
+    breakerPauseMs,
+    breakerPauseMaxMs: Math.max(breakerPauseMs, reader.duration("notifier.breakerPauseMax", standard.breakerPauseMaxMs)),
+    disableAfterMs: reader.durationOrZero("notifier.disableAfter", standard.disableAfterMs),
     maxParkedKeys: reader.count("notifier.maxParkedKeys", standard.maxParkedKeys),
     graceMs: reader.duration("notifier.grace", standard.graceMs)
   }

@@ -2,11 +2,13 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings } from "../../services/Settings.ts"
+import { SnapshotSettings } from "../../services/SnapshotSettings.ts"
 import type { AppSettings } from "./Resolve.ts"
 
 export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | StoreSettings | NotifierSettings | ApiSettings> =>
   Layer.succeedContext(
     Context.make(SourceSettings, settings.source).pipe(
+      Context.add(SnapshotSettings, settings.snapshot),
       Context.add(StoreSettings, settings.store),
       Context.add(SecretSettings, settings.secrets),
       Context.add(NotifierSettings, settings.notifier),

@@ -9,10 +9,10 @@ const made = (more: Partial<Endpoint> = {}) =>
   GateLive.make({ settings: notifierDefaults, random: () => 1, endpoint: { ...endpoint, ...more } })
 const status = (code: number, retryAfterMs?: number): AttemptResult =>
   code < 300 ? { _tag: "Accepted", status: code } : { _tag: "Refused", status: code, retryAfterMs, bodyStart: undefined }
-const noAnswer: AttemptResult = { _tag: "NoAnswer", reason: "connection refused" }
+const refusedConnection: AttemptResult = { _tag: "NoAnswer", reason: "connection refused" }
 
 /** As many attempts as open it, one at a time. */
-const fail = (gate: ReturnType<typeof made>, fromMs: number, result = noAnswer): number => {
+const fail = (gate: ReturnType<typeof made>, fromMs: number, result: AttemptResult = refusedConnection): number => {
   for (let n = 0; n < 20; n++) {
     gate.started(fromMs + n * 200)
     if (gate.answered(result, fromMs + n * 200)) return fromMs + n * 200
@@ -28,7 +28,7 @@ describe("GateLive", () => {
   })
 
   it("opens for one that is down, tries one request, and goes on when that is answered", () => {
-    for (const result of [noAnswer, status(408), status(425), status(429), status(500), status(503)]) {
+    for (const result of [refusedConnection, status(408), status(425), status(429), status(500), status(503)]) {
       const gate = made()
       const opened = fail(gate, 1_000, result)
       assert.isAbove(opened, 1_000)
