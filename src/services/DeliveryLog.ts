@@ -6,6 +6,8 @@
  */
 import * as Context from "effect/Context"
 import type { AttemptResult } from "../domain/Delivery.ts"
+import type { Key } from "../domain/Key.ts"
+import type { Lsn } from "../domain/Lsn.ts"
 import type { StreamId } from "../domain/StreamId.ts"
 
 /** What is known of the delivery when its attempt ends. */
@@ -17,12 +19,16 @@ export interface Attempted {
   readonly table: string
   readonly kind: string
   readonly body: Uint8Array
+  /** Its place in the stream, and what it was ordered by: for a replay of what was accepted. */
+  readonly commitLsn: Lsn
+  readonly ordinal: number
+  readonly keys: ReadonlyArray<Key>
   /** Which attempt of the delivery it was, from 1. */
   readonly attempts: number
 }
 
 export interface DeliveryLogShape {
-  /** Copies what it keeps. `startedAtMs`: ms since 1970. */
+  /** Copies what it keeps. `startedAtMs`: ms since 1970. Calls for one endpoint end in the order of their answers. */
   attempted(stream: StreamId, delivery: Attempted, result: AttemptResult, startedAtMs: number, tookMs: number): void
 }
 
