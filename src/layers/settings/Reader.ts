@@ -4,6 +4,13 @@ import * as TablePattern from "../../domain/TablePattern.ts"
 import type { Collected, Found } from "./Collect.ts"
 import * as Value from "./Value.ts"
 
+/** How an error about these begins, as people know it. */
+const unsupported: Readonly<Record<string, string>> = {
+  "source.mode": "unsupported postgres source mode, ",
+  "snapshot.content": "unsupported snapshot mode, ",
+  "snapshot.schemaMode": "unsupported schema snapshot mode, "
+}
+
 export class Reader {
   private readonly collected: Collected
   private readonly reported = new Set<string>()
@@ -69,8 +76,7 @@ export class Reader {
     return this.parsed(id, (text): Value.Parsed<A[number]> => {
       const found = choices.find((choice) => choice === text)
       if (found !== undefined) return Result.succeed(found)
-      const mode = id === "source.mode" ? "unsupported postgres source mode, " : ""
-      return Result.fail(`${mode}must be one of ${choices.map((c) => `'${c}'`).join(", ").replace(/, ([^,]*)$/, " or $1")}`)
+      return Result.fail(`${unsupported[id] ?? ""}must be one of ${choices.map((c) => `'${c}'`).join(", ").replace(/, ([^,]*)$/, " or $1")}`)
     })
   }
 
