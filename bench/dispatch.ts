@@ -110,7 +110,7 @@ const dependencies = Layer.mergeAll(
   Layer.succeed(NotifierSettings, notifierDefaults),
   Layer.succeed(ParkedDeliveries, ParkedDeliveries.of({
     write: () => Effect.void, scan: () => Effect.succeed([]), remove: () => Effect.void, update: () => Effect.void, end: () => Effect.succeed(0),
-    loadKeys: () => Effect.succeed([])
+    loadKeys: () => Effect.succeed([]), numbers: () => Effect.succeed([])
   })),
   Layer.succeed(Endpoints, Endpoints.of({
     get: (id) => endpoints.find((each) => each.id === id), fetch: () => Effect.succeed(undefined), changes: Stream.never

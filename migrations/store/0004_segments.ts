@@ -19,7 +19,8 @@ const columns = [
   `COMMENT ON COLUMN pgstream.webhook_deliveries.epoch IS 'webhook-epoch under which its number was given.'`,
   `COMMENT ON COLUMN pgstream.webhook_deliveries.died_at IS
      'When it became dead; such a row goes when it is older than the dead retention. NULL: kept.'`,
-  `CREATE INDEX webhook_deliveries_dead ON pgstream.webhook_deliveries (stream, died_at) WHERE state = 'dead'`,
+  `CREATE INDEX webhook_deliveries_died ON pgstream.webhook_deliveries (stream, died_at) WHERE state = 'dead'`,
+  `CREATE INDEX webhook_deliveries_dead ON pgstream.webhook_deliveries (stream, commit_lsn) WHERE state = 'dead'`,
   `ALTER TABLE pgstream.webhook_deliveries SET (
      autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_analyze_scale_factor = 0.05,
      toast.autovacuum_vacuum_scale_factor = 0.02, toast.autovacuum_vacuum_threshold = 2000)`,

@@ -23,3 +23,31 @@ export interface SegmentEvent {
   readonly kind: string
   readonly targets: ReadonlyArray<SegmentTarget>
 }
+
+/** Numbers that follow each other, both ends in it, under one epoch. */
+export interface NumberRange {
+  readonly epoch: string
+  readonly first: number
+  readonly last: number
+}
+
+/** Ranges of the numbers, in the order of their coming; `0` (none) left out. */
+export const rangesOf = (
+  numbers: Iterable<{ readonly epoch: string; readonly sequence: number }>
+): ReadonlyArray<NumberRange> => {
+  const ranges: Array<{ epoch: string; first: number; last: number }> = []
+  for (const { epoch, sequence } of numbers) {
+    if (sequence === 0) continue
+    const last = ranges.at(-1)
+    if (last !== undefined && last.epoch === epoch && last.last + 1 === sequence) last.last = sequence
+    else ranges.push({ epoch, first: sequence, last: sequence })
+  }
+  return ranges
+}
+
+/** The same for a batch that is appended once more; another batch of one process has another. */
+export const nameOfBatch = (events: ReadonlyArray<SegmentEvent>): string => {
+  const [first, last] = [events[0], events.at(-1)]
+  const target = first?.targets[0]
+  return `${events.length} ${first?.id} ${last?.id} ${target?.endpointId} ${target?.sequence}`
+}

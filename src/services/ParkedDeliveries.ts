@@ -10,6 +10,7 @@ import type { Key } from "../domain/Key.ts"
 import type { Lsn } from "../domain/Lsn.ts"
 import type { EndpointId } from "../domain/Subscription.ts"
 import type { StreamId } from "../domain/StreamId.ts"
+import type { NumberRange } from "../domain/Segment.ts"
 
 /** waiting: due at `dueAtMs` · dead: no more attempts by itself; frees its keys. */
 export type ParkedState = "waiting" | "dead"
@@ -50,15 +51,18 @@ export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
   scan(stream: StreamId, endpoint: EndpointId, after: ParkedCursor | undefined, limit: number, maxBytes?: number): Effect.Effect<ReadonlyArray<ParkedDelivery>, ParkedDeliveriesError>
   /** Delivered: their rows go. */
   remove(stream: StreamId, endpoint: EndpointId, ids: ReadonlyArray<string>): Effect.Effect<void, ParkedDeliveriesError>
+  /** Numbers of all rows of the endpoint, dead ones too, in order; those without a number are left out. To be recorded before `end`. */
+  numbers(stream: StreamId, endpoint: EndpointId): Effect.Effect<ReadonlyArray<NumberRange>, ParkedDeliveriesError>
   /** The endpoint ended with its last subscription: all its rows go, dead ones too. Returns how many. While a subscription names it, none. */
   end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, ParkedDeliveriesError>
   /** After an attempt: new attempts, due time, state and error. */
   update(stream: StreamId, batch: ReadonlyArray<ParkedDelivery>): Effect.Effect<void, ParkedDeliveriesError>
   /**
-   * Keys of all waiting ones, and ids of all (dead, too), page by page in order of (endpoint, place): what a start
-   * loads before the stream. Pages end as in `scan`. A dead one has no keys: it frees them.
+   * Keys of all waiting ones, and ids of those that are dead and committed at or above `idsFrom` (default: all), page by
+   * page in order of (endpoint, place): what a start loads before the stream. Pages end as in `scan`. A dead one has no
+   * keys: it frees them.
    */
-  loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number): Effect.Effect<ReadonlyArray<ParkedKeys & { readonly state: ParkedState }>, ParkedDeliveriesError>
+  loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number, idsFrom?: Lsn): Effect.Effect<ReadonlyArray<ParkedKeys & { readonly state: ParkedState }>, ParkedDeliveriesError>
 }>()("pgstream/services/ParkedDeliveries") {}
 
 export class ParkedDeliveriesError extends Schema.TaggedError<ParkedDeliveriesError>()("ParkedDeliveriesError", {

@@ -9,7 +9,7 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Lsn } from "../domain/Lsn.ts"
-import type { SegmentEvent } from "../domain/Segment.ts"
+import type { NumberRange, SegmentEvent } from "../domain/Segment.ts"
 import type { StreamId } from "../domain/StreamId.ts"
 import type { EndpointId } from "../domain/Subscription.ts"
 
@@ -42,23 +42,25 @@ export interface Backlog {
 export class Segments extends Context.Service<Segments, {
   /**
    * For who has taken the stream over, before anything is appended: cuts what is at or above `position` off, since the
-   * stream brings it again (unless it was appended under another numbering: a disk restored from a copy brings
-   * positions that were there before), and says what waits for whom.
+   * stream brings it again (unless it was appended before the slot was made anew: a disk restored from a copy brings
+   * positions that were there before), and says what waits for whom: those for whom nothing waits are left out.
    */
   open(stream: StreamId, position: Lsn): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
   /**
-   * Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event
+   * At least one event. Appends may overlap: they are stored in the order of the calls. Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event
    * here. The batch of the append before once more (its answer was lost) appends nothing and returns that number; where a
    * layer cannot tell, readers pass over the second one.
    */
   append(stream: StreamId, events: ReadonlyArray<SegmentEvent>): Effect.Effect<number, SegmentsError>
   /**
-   * The first segment from the cursor's on that has something for the endpoint, with `targets` of this endpoint alone;
+   * The first segment from the cursor's on that has something for the endpoint at or behind the cursor, with `targets` of this endpoint alone;
    * `undefined`: there is none.
    */
   read(stream: StreamId, endpoint: EndpointId, from: SegmentCursor): Effect.Effect<Segment | undefined, SegmentsError>
-  /** Cursors never go back. What every cursor has passed is trimmed, now or soon. Returns what still waits for these. */
+  /** Cursors never go back. What every cursor has passed is trimmed, now or soon. Past its last event nothing waits for an endpoint. */
   pass(stream: StreamId, cursors: ReadonlyMap<EndpointId, SegmentCursor>): Effect.Effect<void, SegmentsError>
+  /** Numbers of what waits for the endpoint, in order; those without a number are left out. To be recorded before `end`. */
+  numbers(stream: StreamId, endpoint: EndpointId): Effect.Effect<ReadonlyArray<NumberRange>, SegmentsError>
   /** The endpoint ended, or its backlog is given up: nothing waits for it any more. Returns how many did. */
   end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, SegmentsError>
 }>()("pgstream/services/Segments") {}

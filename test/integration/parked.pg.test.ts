@@ -6,6 +6,7 @@ import * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import { inspect } from "node:util"
 import { ParkedDeliveries, type ParkedDelivery } from "../../src/services/ParkedDeliveries.ts"
+import * as DeadDeliveriesPg from "../../src/layers/postgres/store/DeadDeliveriesPg.ts"
 import * as ParkedDeliveriesPg from "../../src/layers/postgres/store/ParkedDeliveriesPg.ts"
 import { StoreSql } from "../../src/layers/postgres/Sql.ts"
 import { suite } from "../suites/ParkedDeliveriesSuite.ts"
@@ -16,7 +17,7 @@ import { migratedStore } from "../support/store.ts"
 const database = testDatabase("parked")
 const store = migratedStore(database.url)
 
-suite("postgres", ParkedDeliveriesPg.layer.pipe(Layer.provide(store)))
+suite("postgres", Layer.mergeAll(ParkedDeliveriesPg.layer, DeadDeliveriesPg.layer).pipe(Layer.provide(store)))
 
 const stream = { systemIdentifier: "1", slotName: "s" }
 const parked = (n: number, more: Partial<ParkedDelivery> = {}): ParkedDelivery => ({

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import { inspect } from "node:util"
 import * as EndpointsPg from "../../src/layers/postgres/store/EndpointsPg.ts"
 import * as EndpointStorePg from "../../src/layers/postgres/store/EndpointStorePg.ts"
+import * as DeadDeliveriesPg from "../../src/layers/postgres/store/DeadDeliveriesPg.ts"
 import * as ParkedDeliveriesPg from "../../src/layers/postgres/store/ParkedDeliveriesPg.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/store/SubscriptionStorePg.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
@@ -38,7 +39,7 @@ const program = (url: string, secretKeys: Layer.Layer<never>) =>
   )
 
 suite("postgres, encrypted", program(database.url, keys(1)), 17)
-parkedSuite("postgres, encrypted", ParkedDeliveriesPg.layer.pipe(Layer.provide(Layer.mergeAll(migratedStore(parkedDatabase.url), keys(1)))))
+parkedSuite("postgres, encrypted", Layer.mergeAll(ParkedDeliveriesPg.layer, DeadDeliveriesPg.layer).pipe(Layer.provide(Layer.mergeAll(migratedStore(parkedDatabase.url), keys(1)))))
 
 const TOKEN = "t0ken-of-the-endpoint"
 const BODY = "a secret value of a row"

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import type { StreamId } from "../../src/domain/StreamId.ts"
+import { DeadDeliveries } from "../../src/services/DeadDeliveries.ts"
 import { type ParkedCursor, ParkedDeliveries, type ParkedDelivery } from "../../src/services/ParkedDeliveries.ts"
 
 let streams = 0
@@ -23,7 +24,7 @@ const plain = (rows: ReadonlyArray<ParkedDelivery>) => rows.map((row) => ({ ...r
 const places = (rows: ReadonlyArray<ParkedCursor>) => rows.map((row) => [row.commitLsn, row.ordinal])
 const at = (row: ParkedCursor): ParkedCursor => ({ commitLsn: row.commitLsn, ordinal: row.ordinal })
 
-export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries, E>) =>
+export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries | DeadDeliveries, E>) =>
   it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`ParkedDeliveries (${name})`, (it) => {
     it.effect("gives back what was written, all of it, in stream order", () =>
       Effect.gen(function*() {
@@ -159,6 +160,59 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries, E>) 
         }
         assert.deepStrictEqual(seen.map((row) => [row.endpointId, row.ordinal]), endpoints.flatMap((endpoint) => [3, 5, 7].map((n) => [endpoint, n])))
         assert.deepStrictEqual(seen[0], { endpointId: endpoints[0]!, id: parked("", 3, 3).id, keys: rows[0]!.keys, commitLsn: 3, ordinal: 3, state: "waiting" })
+      }))
+
+    it.effect("loads ids of dead ones only from a place on, keys of all that wait", () =>
+      Effect.gen(function*() {
+        const store = yield* ParkedDeliveries
+        const [stream, endpoints] = [newStream(), [randomUUID(), randomUUID()].sort()]
+        yield* store.write(stream, endpoints.flatMap((endpoint) => [
+          parked(endpoint, 1, 1), parked(endpoint, 2, 1, { state: "dead" }), parked(endpoint, 3, 1, { state: "dead" }), parked(endpoint, 4, 1)
+        ]))
+        const seen = []
+        for (let after: Parameters<typeof store.loadKeys>[1]; ;) {
+          const page = yield* store.loadKeys(stream, after, 2, 3)
+          if (page.length === 0) break
+          seen.push(...page)
+          after = { endpointId: page.at(-1)!.endpointId, cursor: at(page.at(-1)!) }
+        }
+        assert.deepStrictEqual(seen.map((row) => [row.endpointId, row.commitLsn, row.state]), endpoints.flatMap((endpoint) => [
+          [endpoint, 1, "waiting"], [endpoint, 3, "dead"], [endpoint, 4, "waiting"]
+        ]))
+      }))
+
+    it.effect("says which numbers an endpoint has, by epoch", () =>
+      Effect.gen(function*() {
+        const store = yield* ParkedDeliveries
+        const [stream, endpoint] = [newStream(), randomUUID()]
+        const numbered = [[1, "b"], [2, "b"], [4, "b"], [3, "a"], [5, "b"], [0, "b"]] as const
+        yield* store.write(stream, numbered.map(([sequence, epoch], i) =>
+          parked(endpoint, i, 0, { sequence, epoch, ...(i === 1 ? { state: "dead" } : {}) })))
+        yield* store.write(stream, [parked(randomUUID(), 1, 0, { sequence: 9, epoch: "b" })])
+        assert.deepStrictEqual(yield* store.numbers(stream, endpoint), [
+          { epoch: "a", first: 3, last: 3 }, { epoch: "b", first: 1, last: 2 }, { epoch: "b", first: 4, last: 5 }
+        ])
+        assert.deepStrictEqual(yield* store.numbers(stream, randomUUID()), [])
+      }))
+
+    it.effect("removes what has been dead for too long, not what waits again", () =>
+      Effect.gen(function*() {
+        const [store, dead] = [yield* ParkedDeliveries, yield* DeadDeliveries]
+        const [stream, endpoint] = [newStream(), randomUUID()]
+        const rows = [1, 2, 3].map((n) => parked(endpoint, n, 0, { state: n < 3 ? "dead" : "waiting", sequence: n }))
+        yield* store.write(stream, rows)
+        yield* store.update(stream, [{ ...rows[2]!, state: "dead" }])
+        const now = Date.now()
+        assert.deepStrictEqual(yield* dead.expired(stream, now - 3_600_000, 10), [])
+        assert.strictEqual((yield* dead.expired(stream, now + 3_600_000, 2)).length, 2)
+        const found = yield* dead.expired(stream, now + 3_600_000, 10)
+        assert.deepStrictEqual(found.map(({ endpointId, epoch, id, sequence }) => [endpointId, epoch, id, sequence]).sort(),
+          rows.map((row) => [endpoint, row.epoch, row.id, row.sequence]).sort())
+        yield* store.update(stream, [{ ...rows[1]!, state: "waiting" }])
+        assert.strictEqual((yield* dead.expired(stream, now + 3_600_000, 10)).length, 2)
+        yield* dead.remove(stream, found)
+        yield* dead.remove(stream, [])
+        assert.deepStrictEqual((yield* store.loadKeys(stream, undefined, 10)).map((row) => row.id), [rows[1]!.id])
       }))
 
     it.effect("takes batches beyond one statement, and large bodies", () =>

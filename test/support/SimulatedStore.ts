@@ -3,6 +3,7 @@
  * returns, a scan answers with what was there some time ago, and pages end where they like.
  */
 import * as Effect from "effect/Effect"
+import { rangesOf } from "../../src/domain/Segment.ts"
 import { inStreamOrder } from "../../src/domain/ParkedOrder.ts"
 import {
   type ParkedCursor, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery
@@ -63,6 +64,7 @@ export class SimulatedStore {
         call(timing.write(), "remove", () => {
           for (const id of ids) this.rows.delete(`${endpoint} ${id}`)
         }),
+      numbers: (_stream, endpoint) => call(timing.scan(), "numbers", () => rangesOf(this.ofEndpoint(endpoint))),
       end: (_stream, endpoint) =>
         call(timing.write(), "end", () => {
           const rows = this.ofEndpoint(endpoint)

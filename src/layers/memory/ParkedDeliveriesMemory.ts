@@ -2,21 +2,32 @@
  * Same contract as `ParkedDeliveriesPg`; `test/suites/ParkedDeliveriesSuite.ts` runs against both. Lives as long
  * as the layer. Bodies are copied when written: the caller may use its slab again.
  */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { DeadDeliveries } from "../../services/DeadDeliveries.ts"
 import { type ParkedCursor, ParkedDeliveries, type ParkedDelivery } from "../../services/ParkedDeliveries.ts"
 import { endOfPage, inStreamOrder } from "../../domain/ParkedOrder.ts"
+import { zero } from "../../domain/Lsn.ts"
+import { rangesOf } from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
 
-type Rows = Map<string, ParkedDelivery>
+interface Row extends ParkedDelivery {
+  readonly diedAtMs: number | undefined
+}
+type Rows = Map<string, Row>
+
+/** What callers see of it. */
+const shown = ({ diedAtMs: _, ...row }: Row): ParkedDelivery => row
 
 const isAfter = (row: ParkedDelivery, cursor: ParkedCursor | undefined): boolean =>
   cursor === undefined ||
   row.commitLsn > cursor.commitLsn ||
   (row.commitLsn === cursor.commitLsn && row.ordinal > cursor.ordinal)
 
-export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries, () => {
+export const layer: Layer.Layer<ParkedDeliveries | DeadDeliveries> = Layer.syncContext(() => {
   /** Per stream and endpoint: rows by event id. */
   const streams = new Map<string, Map<EndpointId, Rows>>()
   const endpointsOf = (stream: StreamId): Map<EndpointId, Rows> => {
@@ -31,12 +42,14 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
     if (rows === undefined) endpoints.set(endpoint, rows = new Map())
     return rows
   }
-  return ParkedDeliveries.of({
+  const parked = ParkedDeliveries.of({
     write: (stream, batch) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
         for (const delivery of batch) {
           const rows = rowsOf(stream, delivery.endpointId)
-          if (!rows.has(delivery.id)) rows.set(delivery.id, { ...delivery, body: Uint8Array.from(delivery.body) })
+          if (rows.has(delivery.id)) continue
+          const diedAtMs = delivery.state === "dead" ? now : undefined
+          rows.set(delivery.id, { ...delivery, body: Uint8Array.from(delivery.body), diedAtMs })
         }
       }),
     scan: (stream, endpoint, after, limit, maxBytes) =>
@@ -44,13 +57,18 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
         const waiting = [...rowsOf(stream, endpoint).values()]
           .filter((row) => row.state === "waiting" && isAfter(row, after))
           .sort(inStreamOrder)
-        return waiting.slice(0, endOfPage(waiting, limit, maxBytes)).map((row) => ({ ...row }))
+        return waiting.slice(0, endOfPage(waiting, limit, maxBytes)).map(shown)
       }),
     remove: (stream, endpoint, ids) =>
       Effect.sync(() => {
         const rows = rowsOf(stream, endpoint)
         for (const id of ids) rows.delete(id)
       }),
+    numbers: (stream, endpoint) =>
+      Effect.sync(() =>
+        rangesOf([...rowsOf(stream, endpoint).values()].sort((a, b) =>
+          a.epoch === b.epoch ? a.sequence - b.sequence : a.epoch < b.epoch ? -1 : 1))
+      ),
     end: (stream, endpoint) =>
       Effect.sync(() => {
         const count = rowsOf(stream, endpoint).size
@@ -58,20 +76,23 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
         return count
       }),
     update: (stream, batch) =>
-      Effect.sync(() => {
+      Effect.map(Clock.currentTimeMillis, (now) => {
         for (const { endpointId, id, attempts, retries, dueAtMs, state, lastError } of batch) {
           const rows = rowsOf(stream, endpointId)
           const row = rows.get(id)
-          if (row !== undefined) rows.set(id, { ...row, attempts, retries, dueAtMs, state, lastError })
+          if (row === undefined) continue
+          const diedAtMs = state === "dead" ? row.diedAtMs ?? now : undefined
+          rows.set(id, { ...row, attempts, retries, dueAtMs, state, lastError, diedAtMs })
         }
       }),
-    loadKeys: (stream, after, limit) =>
+    loadKeys: (stream, after, limit, idsFrom = zero) =>
       Effect.sync(() => {
         const all = [...endpointsOf(stream).entries()]
           .filter(([id]) => after === undefined || id >= after.endpointId)
           .sort(([a], [b]) => (a < b ? -1 : 1))
           .flatMap(([id, rows]) =>
             [...rows.values()]
+              .filter((row) => row.state === "waiting" || row.commitLsn >= idsFrom)
               .filter((row) => isAfter(row, after?.endpointId === id ? after.cursor : undefined))
               .sort(inStreamOrder)
           )
@@ -80,4 +101,23 @@ export const layer: Layer.Layer<ParkedDeliveries> = Layer.sync(ParkedDeliveries,
         }))
       })
   })
+  const dead = DeadDeliveries.of({
+    expired: (stream, beforeMs, limit) =>
+      Effect.sync(() =>
+        [...endpointsOf(stream).values()]
+          .flatMap((rows) => [...rows.values()])
+          .flatMap((row) => (row.diedAtMs !== undefined && row.diedAtMs < beforeMs ? [{ ...row, diedAtMs: row.diedAtMs }] : []))
+          .sort((a, b) => a.diedAtMs - b.diedAtMs)
+          .slice(0, limit)
+          .map(({ endpointId, epoch, id, sequence }) => ({ endpointId, id, epoch, sequence }))
+      ),
+    remove: (stream, expired) =>
+      Effect.sync(() => {
+        for (const { endpointId, id } of expired) {
+          const rows = rowsOf(stream, endpointId)
+          if (rows.get(id)?.state === "dead") rows.delete(id)
+        }
+      })
+  })
+  return Context.mergeAll(Context.make(ParkedDeliveries, parked), Context.make(DeadDeliveries, dead))
 })

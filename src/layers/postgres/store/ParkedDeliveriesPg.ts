@@ -9,12 +9,11 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../../domain/Lsn.ts"
 import * as StreamId from "../../../domain/StreamId.ts"
-import {
-  type ParkedCursor, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery
-} from "../../../services/ParkedDeliveries.ts"
+import { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
 import { SecretSettings } from "../../../services/Settings.ts"
-import { bodyContext, type DeliveryRow, deliveryOf, type KeysRow, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
-import { MAGIC, OVERHEAD_BYTES, Seals } from "./Seals.ts"
+import { FIRST_ENDPOINT, keysPage, NO_LIMIT, numbers, page, START } from "./ParkedDeliveriesPgRead.ts"
+import { bodyContext, type DeliveryRow, deliveryOf, keysOf, keysText } from "./ParkedDeliveriesPgRow.ts"
+import { Seals } from "./Seals.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -121,50 +120,6 @@ const end = (sql: SqlClient.SqlClient, fence: Fence, stream: string, endpoint: s
     RETURNING 1)
     SELECT held, (SELECT count(*) FROM done) AS count FROM fence`
 
-/** Below every place. */
-const START: ParkedCursor = { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER }
-const NO_LIMIT = Number.MAX_SAFE_INTEGER
-
-/** Of the body as it is sent. */
-const plainLength = (sql: SqlClient.SqlClient) =>
-  sql`octet_length(d.body) - CASE WHEN substring(d.body FROM 1 FOR ${sql.literal(String(MAGIC.length))}) = ${MAGIC}::bytea
-    THEN ${sql.literal(String(OVERHEAD_BYTES))} ELSE 0 END`
-
-const page = (
-  sql: SqlClient.SqlClient,
-  stream: string,
-  endpoint: string,
-  after: ParkedCursor,
-  limit: number,
-  maxBytes: number
-) =>
-  sql<DeliveryRow>`
-    SELECT q.event_id, q.commit_lsn::text AS commit_lsn, q.ordinal, q.state, q.due_at, q.attempts, q.retries,
-      q.sequence, q.epoch, q.last_error, q.table_name, q.kind, q.selected_by, q.keys, q.body
-    FROM (
-      SELECT p.*, sum(p.size) OVER (ORDER BY p.commit_lsn, p.ordinal)
-        - sum(p.size) OVER (PARTITION BY p.commit_lsn, p.ordinal) AS bytes_before
-      FROM (
-        SELECT d.*, ${plainLength(sql)} AS size FROM pgstream.webhook_deliveries d
-        WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.state = 'waiting'
-          AND (d.commit_lsn, d.ordinal) > (${Lsn.format(after.commitLsn)}::pg_lsn, ${String(after.ordinal)}::bigint)
-        ORDER BY d.commit_lsn, d.ordinal
-        FETCH FIRST (${String(limit)}::bigint) ROWS WITH TIES) p) q
-    WHERE q.bytes_before <= ${String(maxBytes)}::bigint
-    ORDER BY q.commit_lsn, q.ordinal, q.event_id COLLATE "C"`
-
-const keysPage = (sql: SqlClient.SqlClient, stream: string, endpoint: string, after: ParkedCursor, limit: number) =>
-  sql<KeysRow>`
-    SELECT d.endpoint_id, d.event_id, d.commit_lsn::text AS commit_lsn, d.ordinal, d.state,
-      CASE WHEN d.state = 'waiting' THEN d.keys ELSE '' END AS keys
-    FROM pgstream.webhook_deliveries d
-    WHERE d.stream = ${stream} AND (d.endpoint_id, d.commit_lsn, d.ordinal)
-      > (${endpoint}::uuid, ${Lsn.format(after.commitLsn)}::pg_lsn, ${String(after.ordinal)}::bigint)
-    ORDER BY d.endpoint_id, d.commit_lsn, d.ordinal
-    FETCH FIRST (${String(limit)}::bigint) ROWS WITH TIES`
-
-const FIRST_ENDPOINT = "00000000-0000-0000-0000-000000000000"
-
 const operation = <A>(name: string, work: Effect.Effect<A, SqlError>) =>
   work.pipe(
     whileAway(`parked deliveries ${name}`),
@@ -223,6 +178,9 @@ export const make = Effect.gen(function*() {
       if (ids.length === 0) return Effect.void
       return Effect.asVoid(fenced("remove", stream, remove(sql, fence(stream), stream, endpoint, ids)))
     },
+    numbers: (stream, endpoint) =>
+      Effect.map(operation("numbers", numbers(sql, StreamId.format(stream), endpoint)), (rows) =>
+        rows.map((row) => ({ epoch: row.epoch, first: Number(row.first), last: Number(row.last) }))),
     end: (id, endpoint) => {
       const stream = StreamId.format(id)
       return Effect.map(fenced("end", stream, end(sql, fence(stream), stream, endpoint)), (rows) => Number(rows[0]!.count))
@@ -231,9 +189,9 @@ export const make = Effect.gen(function*() {
       const lastOfEach = [...new Map(batch.map((row) => [`${row.endpointId} ${row.id}`, row])).values()]
       return eachPart("update", stream, lastOfEach, change)
     },
-    loadKeys: (stream, after, limit) =>
+    loadKeys: (stream, after, limit, idsFrom = Lsn.zero) =>
       operation("loadKeys",
-        keysPage(sql, StreamId.format(stream), after?.endpointId ?? FIRST_ENDPOINT, after?.cursor ?? START, limit)
+        keysPage(sql, StreamId.format(stream), after?.endpointId ?? FIRST_ENDPOINT, after?.cursor ?? START, limit, idsFrom)
       ).pipe(Effect.map((rows) => rows.map(keysOf)))
   })
 })

@@ -1,0 +1,4 @@
+import * as SequenceRangesMemory from "../../../src/layers/memory/SequenceRangesMemory.ts"
+import { suite } from "../../suites/SequenceRangesSuite.ts"
+
+suite("memory", SequenceRangesMemory.layer)
