@@ -100,6 +100,11 @@ export const notifierDefaults: NotifierSettingsShape = {
   graceMs: 10_000
 }
 
+/** Subscriptions that API and CLI let in. Without a Layer for it the default, 10,000. Plain SQL is not held to it. */
+export const SubscriptionSettings = Context.Reference<{
+  readonly max: number
+}>("pgstream/services/SubscriptionSettings", { defaultValue: () => ({ max: 10_000 }) })
+
 export interface ApiSettingsShape {
   readonly host: string
   readonly port: number

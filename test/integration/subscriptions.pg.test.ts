@@ -7,15 +7,16 @@ import * as Stream from "effect/Stream"
 import * as Fiber from "effect/Fiber"
 import * as SubscriptionStoreCached from "../../src/layers/pipeline/SubscriptionStoreCached.ts"
 import * as SubscriptionStorePg from "../../src/layers/postgres/store/SubscriptionStorePg.ts"
-import { StoreSettings } from "../../src/services/Settings.ts"
+import { StoreSettings, SubscriptionSettings } from "../../src/services/Settings.ts"
 import { SubscriptionStore, type SubscriptionStoreError } from "../../src/services/SubscriptionStore.ts"
-import { suite } from "../suites/SubscriptionStoreSuite.ts"
+import { limitSuite, suite } from "../suites/SubscriptionStoreSuite.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { startServer } from "../support/PostgresServer.ts"
 import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("subscriptions")
 const cachedDatabase = testDatabase("subscriptions_cached")
+const limited = testDatabase("subscriptions_limited")
 const quick = testDatabase("subscriptions_quick")
 const settings = (refreshIntervalMs: number) =>
   Layer.succeed(StoreSettings, { url: Redacted.make(""), inSource: true, refreshIntervalMs })
@@ -23,6 +24,23 @@ const on = (url: string) => SubscriptionStorePg.layer.pipe(Layer.provide(migrate
 
 suite("postgres", on(database.url))
 suite("cached postgres", SubscriptionStoreCached.layer.pipe(Layer.provide([on(cachedDatabase.url), settings(60_000)])))
+limitSuite("postgres", on(limited.url).pipe(Layer.provide(Layer.succeed(SubscriptionSettings, { max: 5 }))))
+
+it.live("remove counts what only that row selects, and all of an endpoint that ends", () =>
+  Effect.gen(function*() {
+    const store = yield* SubscriptionStore
+    const url = "http://withdrawn/"
+    const [a, b] = [
+      yield* store.subscribe({ url, schema: "", table: "a" }, []), yield* store.subscribe({ url, schema: "", table: "b" }, [])
+    ]
+    const park = (n: number, selectedBy: string) => `('s', '${a!.endpointId}', 'e${n}', '0/${n}', 1, 'waiting', now(), 1, 1, ${n}, 'public.t', 'I', '${selectedBy}', '', '')`
+    quick.psql(`INSERT INTO pgstream.checkpoint (stream) VALUES ('s') ON CONFLICT DO NOTHING;
+      INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at, attempts, retries, sequence, table_name, kind, selected_by, keys, body)
+      VALUES ${[park(1, a!.id), park(2, `${a!.id},${b!.id}`), park(3, b!.id)].join(", ")}`)
+    assert.deepInclude(yield* store.remove(a!.id), { endpointEnded: false, withdrawn: 1 })
+    assert.deepInclude(yield* store.remove(b!.id), { endpointEnded: true, withdrawn: 3 })
+    quick.psql("DELETE FROM pgstream.webhook_deliveries; DELETE FROM pgstream.checkpoint")
+  }).pipe(Effect.provide(on(quick.url))))
 
 it.live("reads what plain SQL wrote, event types of every form", () =>
   Effect.gen(function*() {

@@ -63,6 +63,30 @@ export const suite = <E>(name: string, layer: Layer.Layer<SubscriptionStore, E>)
         assert.deepStrictEqual(yield* listed(url), [kept])
       }))
 
+    it.effect("update replaces the event types of the row with that id, and knows no other", () =>
+      Effect.gen(function*() {
+        const store = yield* SubscriptionStore
+        const url = newUrl()
+        const kept = yield* store.subscribe({ url, schema: "", table: "a" }, ["I"])
+        const row = yield* store.subscribe({ url, schema: "", table: "b" }, ["I"])
+        assert.deepStrictEqual(yield* store.update(row.id, ["D", "M"]), { ...row, eventTypes: ["D", "M"] })
+        assert.deepStrictEqual((yield* store.update(row.id, []))?.eventTypes, [])
+        assert.deepStrictEqual(yield* listed(url), [kept, { ...row, eventTypes: [] }])
+        assert.isUndefined(yield* store.update(randomUUID(), []))
+      }))
+
+    it.effect("remove takes an id, and says whether the endpoint ended with it", () =>
+      Effect.gen(function*() {
+        const store = yield* SubscriptionStore
+        const url = newUrl()
+        const first = yield* store.subscribe({ url, schema: "", table: "a" }, [])
+        const second = yield* store.subscribe({ url, schema: "", table: "b" }, [])
+        assert.deepStrictEqual(yield* store.remove(first.id), { subscription: first, endpointEnded: false, withdrawn: 0 })
+        assert.deepStrictEqual(yield* store.remove(second.id), { subscription: second, endpointEnded: true, withdrawn: 0 })
+        assert.isUndefined(yield* store.remove(second.id))
+        assert.deepStrictEqual(yield* listed(url), [])
+      }))
+
     it.effect("with its last row an endpoint ends; a later subscription is a new one", () =>
       Effect.gen(function*() {
         const store = yield* SubscriptionStore
@@ -80,5 +104,26 @@ export const suite = <E>(name: string, layer: Layer.Layer<SubscriptionStore, E>)
         const url = newUrl()
         yield* Effect.forEach(Array.from({ length: 1100 }, (_, i) => i), (i) => store.subscribe({ url, schema: "", table: `t${i}` }, []), { concurrency: 4 })
         assert.strictEqual((yield* listed(url)).length, 1100)
+      }))
+  })
+
+/** `layer`: with `SubscriptionSettings.max` 5, and nothing in it. */
+export const limitSuite = <E>(name: string, layer: Layer.Layer<SubscriptionStore, E>) =>
+  it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`SubscriptionStore, at its limit (${name})`, (it) => {
+    it.effect("refuses one more, exactly, and lets what is there be changed", () =>
+      Effect.gen(function*() {
+        const store = yield* SubscriptionStore
+        const url = newUrl()
+        const add = (table: string) => store.subscribe({ url, schema: "", table }, [])
+        const added = yield* Effect.forEach(
+          Array.from({ length: 9 }, (_, n) => `t${n}`), (table) => Effect.option(add(table)), { concurrency: 4 }
+        )
+        assert.strictEqual(added.filter((one) => one._tag === "Some").length, 5)
+        const rows = yield* listed(url)
+        assert.strictEqual(rows.length, 5)
+        assert.deepInclude(yield* Effect.flip(add("more")), { _tag: "TooManySubscriptions", max: 5 })
+        assert.deepStrictEqual((yield* store.subscribe({ ...rows[0]! }, ["U"])).eventTypes, ["U"])
+        yield* store.remove(rows[0]!.id)
+        yield* add("more")
       }))
   })

@@ -42,6 +42,10 @@ export class Tables {
     return endpoint.id
   }
 
+  hasSubscription(url: string, schema: string, table: string): boolean {
+    return this.subscriptions.has(rowKey(url, schema, table))
+  }
+
   subscribe(url: string, schema: string, table: string, eventTypes: ReadonlyArray<ChangeKind>): Subscription {
     const key = rowKey(url, schema, table)
     const old = this.subscriptions.get(key)

@@ -36,6 +36,8 @@ export const make = Effect.gen(function*() {
   return SubscriptionStore.of({
     list: Effect.suspend(() => (rows === undefined ? refresh : Effect.succeed(rows))),
     subscribe: (key, eventTypes) => Effect.tap(store.subscribe(key, eventTypes), afterWrite),
+    update: (id, eventTypes) => Effect.tap(store.update(id, eventTypes), afterWrite),
+    remove: (id) => Effect.tap(store.remove(id), afterWrite),
     unsubscribe: (key) => Effect.tap(store.unsubscribe(key), afterWrite),
     ...(store.hints === undefined ? {} : { hints: store.hints })
   })
