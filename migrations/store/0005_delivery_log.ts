@@ -34,7 +34,7 @@ const statements = [
      autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000, autovacuum_vacuum_insert_scale_factor = 0.1)`,
   `ALTER TABLE pgstream.webhook_attempts ALTER COLUMN body SET STORAGE EXTERNAL`,
   `CREATE INDEX webhook_attempts_event ON pgstream.webhook_attempts (endpoint_id, event_id)`,
-  `CREATE INDEX webhook_attempts_at ON pgstream.webhook_attempts (stream, at)`,
+  `CREATE INDEX webhook_attempts_at ON pgstream.webhook_attempts (at, id)`,
   `COMMENT ON TABLE pgstream.webhook_attempts IS
      'Attempts that failed. A row with more > 0 has no event: so many failures of the endpoint were counted, not kept.'`,
   `COMMENT ON COLUMN pgstream.webhook_attempts.body_start IS
