@@ -4,7 +4,7 @@ import { type Endpoint, type EndpointId, sendsAlike } from "./Subscription.ts"
 export type EndpointWatcher = (id: EndpointId, endpoint: Endpoint | undefined) => void
 
 const same = (a: Endpoint, b: Endpoint): boolean =>
-  sendsAlike(a, b) && a.pausedReason === b.pausedReason
+  sendsAlike(a, b) && a.pausedReason === b.pausedReason && (a.disabled ?? false) === (b.disabled ?? false)
 
 export class KnownEndpoints {
   private readonly rows = new Map<EndpointId, Endpoint>()

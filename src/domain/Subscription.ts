@@ -56,8 +56,14 @@ export interface Endpoint {
   readonly pausedReason: string | undefined
   /** Secrets, headers, authorization, certificates; absent: none. */
   readonly sending?: Sending
+  /** The service stopped it: 410, or days of failure. `paused` is true, too. */
+  readonly disabled?: boolean
   /** Its budget is used up: matched and numbered, not kept, not sent. `paused` is true, too. */
   readonly suspended?: boolean
+  /** Since when it is disabled or suspended, ms since 1970. */
+  readonly stoppedAtMs?: number
+  /** What is stored of `sending` does not open: nothing is sent without it. `paused` is true, too. */
+  readonly unreadable?: boolean
   /** Requests started a second at most; absent: as many as there are. */
   readonly rate?: number
   /** Several events in one request; absent: one event a request. */
@@ -71,6 +77,15 @@ export interface BatchLimits {
   readonly maxEvents: number
   /** How long the first event of a batch waits for more, ms. */
   readonly maxDelayMs: number
+}
+
+export type EndpointState = "active" | "paused" | "disabled" | "suspended"
+
+/** The one that keeps most from it. */
+export const stateOf = (endpoint: Endpoint): EndpointState => {
+  if (endpoint.suspended === true) return "suspended"
+  if (endpoint.disabled === true) return "disabled"
+  return endpoint.paused ? "paused" : "active"
 }
 
 /** Nothing differs that a connection is opened with, or that its lanes go by. */

@@ -19,6 +19,10 @@ const MAX_TOKEN_BYTES = 4 * 1_024
 /** PEM of authorities; of a certificate with its chain; of a key. */
 export const MAX_PEM_BYTES = 24 * 1_024
 const MAX_CONCURRENCY = 10_000
+/** Requests a second; events in a batch; ms. */
+const MAX_RATE = 100_000
+const MAX_BATCH_EVENTS = 1_000
+const MAX_BATCH_DELAY_MS = 10_000
 
 const MUST_BE_OBJECT = "must be a JSON object; {} where there is nothing to say"
 
@@ -92,6 +96,18 @@ const between = (least: number, most: number, what: string) => {
 
 const clears = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
+const flag = Schema.Boolean.annotate({ message: "must be true or false" })
+
+const Batch = Schema.Struct({
+  max_events: between(2, MAX_BATCH_EVENTS, "")
+    .annotateKey({ messageMissingKey: "is missing: events in one request at most" }),
+  max_delay_ms: between(0, MAX_BATCH_DELAY_MS, "")
+    .annotateKey({ messageMissingKey: "is missing: how long the first event of a batch waits for more, ms" })
+}).annotate({
+  message: "must be an object {\"max_events\": 100, \"max_delay_ms\": 500}, or null",
+  messageUnexpectedKey: "is not known. Known are max_events and max_delay_ms"
+})
+
 export const UpdateEndpointRequest = Schema.Struct({
   url: Schema.optionalKey(absolute)
     .annotateKey({ description: "Also of what is parked. Its subscriptions get it, too." }),
@@ -100,8 +116,12 @@ export const UpdateEndpointRequest = Schema.Struct({
   ),
   concurrency: clears(between(1, MAX_CONCURRENCY, ", or null: the setting of the service"))
     .annotateKey({ description: "Requests in flight at most. null: the setting of the service." }),
-  paused: Schema.optionalKey(Schema.Boolean.annotate({ message: "must be true or false" }))
-    .annotateKey({ description: "Events are kept, not sent." }),
+  paused: Schema.optionalKey(flag)
+    .annotateKey({ description: "true: events are kept, not sent. false: resumes what is paused, disabled or suspended." }),
+  rate: clears(between(1, MAX_RATE, ", or null: no limit"))
+    .annotateKey({ description: "Requests started a second at most, a tenth of them at once. null: no limit." }),
+  batch: clears(Batch).annotateKey({ description: "Several events in one request; null: one a request." }),
+  gzip: Schema.optionalKey(flag).annotateKey({ description: "Bodies are sent compressed." }),
   headers: clears(Headers).annotateKey({
     description: `At most ${CustomHeaders.MAX_HEADERS}, ${CustomHeaders.MAX_HEADERS_BYTES} bytes in all. Replaces those that `
       + "there are; null: none."
@@ -112,7 +132,7 @@ export const UpdateEndpointRequest = Schema.Struct({
 }).annotate({
   identifier: "UpdateEndpointRequest",
   message: MUST_BE_OBJECT,
-  messageUnexpectedKey: "is not known. Known are url, order, concurrency, paused, headers, auth, ca and client_certificate"
+  messageUnexpectedKey: "is not known. Known are url, order, concurrency, rate, batch, gzip, paused, headers, auth, ca and client_certificate"
 })
 
 const secretText = Schema.makeFilter((secret: string) => {
@@ -138,8 +158,19 @@ export const EndpointView = Schema.Struct({
   url: Schema.String.annotateKey({ description: "Userinfo is shown as ***." }),
   order: Schema.String,
   concurrency: Schema.Int,
-  paused: Schema.Boolean,
+  rate: Schema.NullOr(Schema.Int).annotateKey({ description: "Requests a second; null: no limit." }),
+  batch: Schema.NullOr(Schema.Struct({ max_events: Schema.Int, max_delay_ms: Schema.Int })),
+  gzip: Schema.Boolean,
+  state: Schema.Literals(["active", "paused", "disabled", "suspended"]).annotateKey({
+    description: "paused by an operator · disabled by the service (410, or days of failure): events are kept, not sent · "
+      + "suspended: its budget is used up, events are numbered, not kept. PATCH {\"paused\": false} resumes each."
+  }),
+  state_since: Schema.optionalKey(Schema.String).annotateKey({ description: "RFC 3339, UTC; of disabled and suspended." }),
+  paused: Schema.Boolean.annotateKey({ description: "Any state but active." }),
   paused_reason: Schema.optionalKey(Schema.String),
+  secrets_unreadable: Schema.optionalKey(Schema.Boolean).annotateKey({
+    description: "true: what is stored of its secrets does not open, so nothing is sent. paused_reason names the key."
+  }),
   headers: Schema.Array(Schema.String).annotateKey({ description: "Their names." }),
   auth: Schema.NullOr(Schema.Literals(["bearer", "basic"])),
   ca: Schema.Boolean,

@@ -4,7 +4,7 @@ import type * as Effect from "effect/Effect"
 import type * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type { SendingContent } from "../domain/Sending.ts"
-import type { Endpoint, EndpointId, OrderMode } from "../domain/Subscription.ts"
+import type { BatchLimits, Endpoint, EndpointId, OrderMode } from "../domain/Subscription.ts"
 
 /** What is absent stays as it is. */
 export interface EndpointChange {
@@ -12,8 +12,13 @@ export interface EndpointChange {
   readonly order?: OrderMode | undefined
   /** `null`: the setting `notifier.concurrency`. */
   readonly concurrency?: number | null | undefined
-  /** For the stream of this process alone. */
+  /** For the stream of this process alone. `false` ends all that holds it up: paused, disabled, suspended. */
   readonly paused?: boolean | undefined
+  /** Requests started a second at most; `null`: no limit. */
+  readonly rate?: number | null | undefined
+  /** Several events in one request; `null`: one a request. */
+  readonly batch?: BatchLimits | null | undefined
+  readonly gzip?: boolean | undefined
   /** Each part replaces the one that is there, as a whole. */
   readonly sending?: Partial<Omit<SendingContent, "secrets">> | undefined
 }

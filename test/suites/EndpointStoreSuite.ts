@@ -7,8 +7,10 @@ import * as Result from "effect/Result"
 import { randomUUID } from "node:crypto"
 import * as Sending from "../../src/domain/Sending.ts"
 import * as Signature from "../../src/domain/Signature.ts"
-import type { Endpoint } from "../../src/domain/Subscription.ts"
+import type { StreamId } from "../../src/domain/StreamId.ts"
+import { type Endpoint, stateOf } from "../../src/domain/Subscription.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
+import { EndpointStates } from "../../src/services/EndpointStates.ts"
 import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
 import { eventually } from "../support/eventually.ts"
@@ -35,7 +37,10 @@ const DAY_S = 86_400
 const made = { secret: undefined, overlapSeconds: DAY_S }
 
 export const suite = <E>(
-  name: string, layer: Layer.Layer<EndpointStore | Endpoints | SubscriptionStore, E>, defaultConcurrency: number
+  name: string,
+  layer: Layer.Layer<EndpointStore | Endpoints | EndpointStates | SubscriptionStore, E>,
+  defaultConcurrency: number,
+  stream: StreamId = { systemIdentifier: "1", slotName: "s" }
 ) =>
   it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`EndpointStore (${name})`, (it) => {
     it.effect("lists endpoints oldest first, as they are sent to", () =>
@@ -62,6 +67,44 @@ export const suite = <E>(
         const resumed = yield* store.update(id, { paused: false, concurrency: null })
         assert.deepStrictEqual([resumed?.paused, resumed?.pausedReason, resumed?.concurrency], [false, undefined, defaultConcurrency])
         yield* inForce(id, (endpoint) => !endpoint.paused && endpoint.concurrency === defaultConcurrency)
+      }))
+
+    it.effect("keeps the rate, batches and compression; null takes a limit away", () =>
+      Effect.gen(function*() {
+        const store = yield* EndpointStore
+        const { endpointId: id } = yield* subscribe()
+        const batch = { maxEvents: 50, maxDelayMs: 200 }
+        const limited = yield* store.update(id, { rate: 20, batch, gzip: true })
+        assert.deepInclude(limited, { rate: 20, batch, gzip: true })
+        yield* inForce(id, (endpoint) => endpoint.rate === 20 && endpoint.gzip === true && endpoint.batch?.maxEvents === 50)
+        assert.deepInclude(yield* store.update(id, { order: "none" }), { rate: 20, batch, gzip: true })
+        const free = yield* store.update(id, { rate: null, batch: null, gzip: false })
+        assert.doesNotHaveAnyKeys(free, ["rate", "batch", "gzip"])
+        yield* inForce(id, (endpoint) => endpoint.rate === undefined && endpoint.batch === undefined)
+      }))
+
+    it.effect("resuming ends whatever stopped it: paused, disabled, suspended", () =>
+      Effect.gen(function*() {
+        const store = yield* EndpointStore
+        const states = yield* EndpointStates
+        const { endpointId: id } = yield* subscribe()
+        const look = Effect.map(store.list, (all) => all.find((endpoint) => endpoint.id === id)!)
+        yield* states.setFailing(stream, new Map([[id, 1_000]]))
+        yield* states.disable(stream, id, "HTTP 410")
+        const disabled = yield* look
+        assert.deepInclude(disabled, { paused: true, disabled: true, pausedReason: "HTTP 410" })
+        assert.isNumber(disabled.stoppedAtMs)
+        assert.strictEqual(stateOf(disabled), "disabled")
+        yield* inForce(id, (endpoint) => endpoint.disabled === true)
+        yield* store.update(id, { paused: true })
+        assert.deepInclude(yield* look, { disabled: true, pausedReason: "HTTP 410" })
+        yield* states.suspend(stream, id, "its budget is used up")
+        assert.strictEqual(stateOf(yield* look), "suspended")
+        const resumed = yield* store.update(id, { paused: false })
+        assert.doesNotHaveAnyKeys(resumed, ["disabled", "suspended", "stoppedAtMs"])
+        assert.deepInclude(resumed, { paused: false, pausedReason: undefined })
+        yield* inForce(id, (endpoint) => !endpoint.paused && endpoint.disabled === undefined)
+        assert.isFalse((yield* states.failing(stream)).has(id))
       }))
 
     it.effect("a new URL is that of all its subscriptions; one of another endpoint is refused", () =>

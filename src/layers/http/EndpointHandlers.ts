@@ -4,7 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Redacted from "effect/Redacted"
 import type { Auth, SendingContent } from "../../domain/Sending.ts"
 import * as Sending from "../../domain/Sending.ts"
-import type { Endpoint, EndpointId } from "../../domain/Subscription.ts"
+import { type Endpoint, type EndpointId, stateOf } from "../../domain/Subscription.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import type { UpdateEndpointRequest } from "../../services/EndpointApi.ts"
@@ -16,6 +16,17 @@ import * as certificates from "./certificates.ts"
 
 type Update = typeof UpdateEndpointRequest.Type
 
+const stateView = (endpoint: Endpoint) => ({
+  state: stateOf(endpoint),
+  ...(endpoint.stoppedAtMs === undefined ? {} : { state_since: new Date(endpoint.stoppedAtMs).toISOString() }),
+  paused: endpoint.paused,
+  ...(endpoint.pausedReason === undefined ? {} : { paused_reason: endpoint.pausedReason }),
+  ...(endpoint.unreadable === true ? { secrets_unreadable: true } : {})
+})
+
+const batchOf = (batch: Update["batch"]): EndpointChange["batch"] =>
+  batch ? { maxEvents: batch.max_events, maxDelayMs: batch.max_delay_ms } : batch
+
 const view = (endpoint: Endpoint, nowMs: number) => {
   const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
   return {
@@ -23,8 +34,12 @@ const view = (endpoint: Endpoint, nowMs: number) => {
     url: WebhookUrl.withoutUserinfo(endpoint.url),
     order: endpoint.order,
     concurrency: endpoint.concurrency,
-    paused: endpoint.paused,
-    ...(endpoint.pausedReason === undefined ? {} : { paused_reason: endpoint.pausedReason }),
+    rate: endpoint.rate ?? null,
+    batch: endpoint.batch === undefined
+      ? null
+      : { max_events: endpoint.batch.maxEvents, max_delay_ms: endpoint.batch.maxDelayMs },
+    gzip: endpoint.gzip ?? false,
+    ...stateView(endpoint),
     headers: Object.keys(content.headers),
     auth: content.auth?.type ?? null,
     ca: content.ca !== null,
@@ -112,8 +127,9 @@ export const layer = HttpApiBuilder.group(
       update: Effect.fn("EndpointApi.update")(function*({ params: { id }, payload }) {
         if (!isId(id)) return yield* notThere()
         yield* checkCertificates(payload)
-        const { concurrency, order, paused, url } = payload
-        const endpoint = yield* store.update(id, { url, order, concurrency, paused, sending: sendingOf(payload) }).pipe(
+        const { concurrency, gzip, order, paused, rate, url } = payload
+        const change = { url, order, concurrency, rate, gzip, paused, batch: batchOf(payload.batch), sending: sendingOf(payload) }
+        const endpoint = yield* store.update(id, change).pipe(
           Effect.catchTags({
             EndpointStoreError: storeProblem,
             EndpointRefused: (refused) => Effect.fail(updateProblem(refused, payload))

@@ -2,6 +2,7 @@
  * Same contract as `EndpointStatesPg`; `test/suites/EndpointStatesSuite.ts` runs against both. What is disabled or
  * suspended is so in the tables that `EndpointsMemory` reads.
  */
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { format } from "../../domain/StreamId.ts"
@@ -13,11 +14,11 @@ export const layer: Layer.Layer<EndpointStates, never, WebhookTables> = Layer.ef
   EndpointStates,
   Effect.gen(function*() {
     const tables = yield* WebhookTables
-    const streams = new Map<string, Map<EndpointId, number>>()
-    const stop = (id: EndpointId, change: Pick<Endpoint, "paused" | "pausedReason" | "suspended">) =>
-      Effect.sync(() => {
+    const streams = tables.failingSince
+    const stop = (id: EndpointId, pausedReason: string, change: Pick<Endpoint, "disabled" | "suspended">) =>
+      Effect.map(Clock.currentTimeMillis, (stoppedAtMs) => {
         const endpoint = tables.endpoints.get(id)
-        if (endpoint !== undefined) tables.putEndpoint({ ...endpoint, ...change })
+        if (endpoint !== undefined) tables.putEndpoint({ ...endpoint, paused: true, pausedReason, stoppedAtMs, ...change })
       })
     return EndpointStates.of({
       failing: (stream) => Effect.sync(() => new Map(streams.get(format(stream)))),
@@ -30,8 +31,8 @@ export const layer: Layer.Layer<EndpointStates, never, WebhookTables> = Layer.ef
           }
           streams.set(format(stream), failing)
         }),
-      disable: (_, id, reason) => stop(id, { paused: true, pausedReason: reason }),
-      suspend: (_, id, reason) => stop(id, { paused: true, pausedReason: reason, suspended: true })
+      disable: (_, id, reason) => stop(id, reason, { disabled: true }),
+      suspend: (_, id, reason) => stop(id, reason, { suspended: true })
     })
   })
 )

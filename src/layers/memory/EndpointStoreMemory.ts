@@ -17,10 +17,23 @@ const withContent = (endpoint: Endpoint, content: Sending.SendingContent): Endpo
   ...endpoint, sending: Sending.make(String(Number(endpoint.sending?.version ?? 0) + 1), content)
 })
 
+const optional = <A extends object>(fields: { readonly [K in keyof A]: A[K] | undefined }): Partial<A> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<A>
+
+const resumed = ({ disabled: _, suspended: __, stoppedAtMs: ___, ...rest }: Endpoint): Endpoint => rest
+
+/** `undefined`: as it is. `null`: none. */
+const settled = <A>(wanted: A | null | undefined, now: A | undefined): A | undefined =>
+  wanted === undefined ? now : wanted ?? undefined
+
 const changed = (tables: Tables, endpoint: Endpoint, change: EndpointChange): Endpoint => {
   const paused = change.paused ?? endpoint.paused
+  const { batch, gzip, rate, ...rest } = endpoint
   const next: Endpoint = {
-    ...endpoint,
+    ...(change.paused === false ? resumed(rest) : rest),
+    ...optional({
+      rate: settled(change.rate, rate), batch: settled(change.batch, batch), gzip: (change.gzip ?? gzip) || undefined
+    }),
     url: change.url ?? endpoint.url,
     order: change.order ?? endpoint.order,
     concurrency: change.concurrency === null ? tables.defaultConcurrency : change.concurrency ?? endpoint.concurrency,
@@ -45,6 +58,7 @@ export const layer: Layer.Layer<EndpointStore, never, WebhookTables> = Layer.eff
           if (taken) return Effect.fail(new EndpointRefused({ reason: "UrlTaken", detail: "Another endpoint has this URL." }))
           const next = changed(tables, endpoint, change)
           if (change.url !== undefined) tables.moveSubscriptions(id, change.url)
+          if (change.paused === false) tables.forgetFailures(id)
           tables.putEndpoint(next)
           return Effect.succeed(next)
         }),

@@ -16,6 +16,8 @@ export class Tables {
   /** Called after each change of an endpoint: its id, and the row or `undefined` when it went. */
   readonly endpointWatchers = new Set<(id: EndpointId, endpoint: Endpoint | undefined) => void>()
   readonly subscriptionWatchers = new Set<() => void>()
+  /** By stream: since when endpoints fail, ms since 1970. */
+  readonly failingSince = new Map<string, Map<EndpointId, number>>()
   readonly defaultConcurrency: number
   private lastCreatedAtUs = 0
 
@@ -29,7 +31,13 @@ export class Tables {
     for (const watch of this.endpointWatchers) watch(endpoint.id, endpoint)
   }
 
+  /** It fails since now at the earliest. */
+  forgetFailures(id: EndpointId): void {
+    for (const since of this.failingSince.values()) since.delete(id)
+  }
+
   removeEndpoint(id: EndpointId): void {
+    this.forgetFailures(id)
     if (this.endpoints.delete(id)) for (const watch of this.endpointWatchers) watch(id, undefined)
   }
 

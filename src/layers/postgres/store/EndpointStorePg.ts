@@ -75,15 +75,37 @@ const changeUrl = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: Endp
   yield* sql`SET CONSTRAINTS ALL IMMEDIATE`
 }, Effect.mapError((error) => (sqlState(error) === "23505" ? urlTaken : error)))
 
-/** The epoch is the one that the Notifier gives an endpoint whose count was not stored yet. */
+/** How fast, and in what form. */
+const changeLimits = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: EndpointId, change: EndpointChange) {
+  const { batch, concurrency, gzip, rate } = change
+  if (concurrency !== undefined) {
+    yield* sql`UPDATE pgstream.webhook_endpoints SET concurrency = ${concurrency} WHERE id = ${id}::uuid`
+  }
+  if (rate !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET rate = ${rate} WHERE id = ${id}::uuid`
+  if (gzip !== undefined) yield* sql`UPDATE pgstream.webhook_endpoints SET gzip = ${gzip} WHERE id = ${id}::uuid`
+  if (batch === undefined) return
+  yield* sql`
+    UPDATE pgstream.webhook_endpoints
+    SET batch_events = ${batch?.maxEvents ?? null}, batch_delay_ms = ${batch?.maxDelayMs ?? null} WHERE id = ${id}::uuid`
+})
+
+/**
+ * Resumed: whatever stopped it is over, and it fails since now at the earliest. The epoch is the one that the Notifier
+ * gives an endpoint whose count was not stored yet.
+ */
 const changePause = (sql: SqlClient.SqlClient, stream: string, id: EndpointId, paused: boolean) =>
   sql`
     INSERT INTO pgstream.endpoint_streams AS x (stream, endpoint_id, paused, paused_reason, epoch)
     SELECT ${stream}, ${id}::uuid, ${paused}::boolean, CASE WHEN ${paused}::boolean THEN ${PAUSED_REASON}::text END,
       left(encode(sha256(convert_to(coalesce(c.epoch_seed, gen_random_uuid()::text) || ' ' || ${id}::text, 'UTF8')), 'hex'), 16)
     FROM (SELECT 1) one LEFT JOIN pgstream.checkpoint c ON c.stream = ${stream}
-    ON CONFLICT (stream, endpoint_id) DO UPDATE SET paused = excluded.paused, paused_reason = excluded.paused_reason
-    WHERE x.paused <> excluded.paused`
+    ON CONFLICT (stream, endpoint_id) DO UPDATE SET paused = excluded.paused,
+      paused_reason = CASE WHEN x.paused THEN CASE WHEN excluded.paused THEN x.paused_reason END ELSE excluded.paused_reason END,
+      failing_since = CASE WHEN excluded.paused THEN x.failing_since END,
+      disabled_reason = CASE WHEN excluded.paused THEN x.disabled_reason END,
+      disabled_at = CASE WHEN excluded.paused THEN x.disabled_at END,
+      suspended_reason = CASE WHEN excluded.paused THEN x.suspended_reason END,
+      suspended_at = CASE WHEN excluded.paused THEN x.suspended_at END`
 
 /** A pure step on what the endpoint has. */
 type Step = (content: Sending.SendingContent) => Result.Result<Sending.SendingContent, EndpointRefused>
@@ -135,14 +157,12 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     const update = Effect.fnUntraced(function*(id: EndpointId, change: EndpointChange) {
       const name = yield* stream
       if (!(yield* found(sql, id))) return undefined
-      const { concurrency: wanted, order, paused, sending, url } = change
+      const { order, paused, sending, url } = change
       if (url !== undefined) yield* changeUrl(sql, id, url)
       if (order !== undefined) {
         yield* sql`UPDATE pgstream.webhook_endpoints SET order_mode = ${order} WHERE id = ${id}::uuid`
       }
-      if (wanted !== undefined) {
-        yield* sql`UPDATE pgstream.webhook_endpoints SET concurrency = ${wanted} WHERE id = ${id}::uuid`
-      }
+      yield* changeLimits(sql, id, change)
       if (paused !== undefined) yield* changePause(sql, name, id, paused)
       if (sending !== undefined) {
         if (!seals.hasKey && Sending.needsSealing({ auth: null, client: null, ...sending })) return yield* keyMissing

@@ -49,7 +49,7 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
 
     /** Said once, as long as it is so. */
     const sayUnreadable = Effect.fnUntraced(function*(endpoint: Endpoint) {
-      if (endpoint.pausedReason?.startsWith(EndpointRow.UNREADABLE) !== true) return void unreadable.delete(endpoint.id)
+      if (endpoint.unreadable !== true) return void unreadable.delete(endpoint.id)
       if (unreadable.has(endpoint.id)) return
       unreadable.add(endpoint.id)
       yield* Effect.logError("An endpoint's secrets do not open: its events are parked.").pipe(
