@@ -6,6 +6,7 @@
  * - Authorization: what the endpoint has, else the URL's userinfo.
  * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it
  *   elsewhere.
+ * - Every connection passes the address guard, by the address that it is connected to.
  * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does:
  *   one timer per endpoint looks at all lanes, so the real limit is up to a tenth above.
  */
@@ -17,16 +18,22 @@ import type { AttemptResult } from "../../domain/Delivery.ts"
 import * as Sending from "../../domain/Sending.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
+import { AddressGuardSettings } from "../../services/AddressGuard.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import {
   type EndpointConnection, type OutgoingRequest, WebhookTransport
 } from "../../services/WebhookTransport.ts"
 import { version } from "../../version.ts"
+import { compress, MIN_BYTES } from "./compressing.ts"
 import { type Connect, connectorFor } from "./connecting.ts"
+import { type Guard, guardOf } from "./guarding.ts"
 import { Lane } from "./Lane.ts"
+import { headOf, isSendable, prefixOf } from "./RequestHead.ts"
 import { type Signer, signerFor } from "./Signer.ts"
 
 const USER_AGENT = `pgstream/${version}`
+/** How often idle connections are looked at that are past their time, ms. */
+const SWEEP_MS = 10_000
 
 const stopped: AttemptResult = { _tag: "NoAnswer", reason: "stopped" }
 
@@ -35,88 +42,79 @@ const unusable = (reason: string): EndpointConnection => ({
   send: (_request, done) => queueMicrotask(() => done({ _tag: "NoAnswer", reason }))
 })
 
+interface ConnectionOptions {
+  /** Of each head: what is the same in all of them. */
+  readonly prefix: Uint8Array
+  readonly connect: Connect
+  readonly signer: Signer | undefined
+  readonly gzip: boolean
+  readonly concurrency: number
+  readonly attemptTimeoutMs: number
+}
+
 class Connection implements EndpointConnection {
   private readonly idle: Array<Lane> = []
   private readonly lanes = new Set<Lane>()
-  private readonly connect: Connect
-  private readonly origin: string
-  private readonly path: string
-  private readonly fixed: ReadonlyArray<string>
-  private readonly attemptTimeoutMs: number
-  private readonly maxIdle: number
+  private readonly options: ConnectionOptions
   private timer: NodeJS.Timeout | undefined
+  private sweeper: NodeJS.Timeout | undefined
   private busy = 0
   private closed = false
   private second = 0
   private secondText = ""
-  private readonly signer: Signer | undefined
 
-  /** Throws where the endpoint's certificates cannot be used. */
-  constructor(endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) {
-    const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
-    const authorization = content.auth === null ? target.authorization : Sending.authorizationOf(content.auth)
-    this.origin = target.origin
-    this.connect = connectorFor(target.origin, attemptTimeoutMs, content)
-    this.path = target.path
-    this.attemptTimeoutMs = attemptTimeoutMs
-    this.maxIdle = endpoint.concurrency
-    this.signer = signerFor(endpoint.sending)
-    this.fixed = [
-      "content-type", "application/json",
-      "user-agent", USER_AGENT,
-      ...(authorization === undefined ? [] : ["authorization", authorization]),
-      ...Object.entries(content.headers).flat()
-    ]
+  constructor(options: ConnectionOptions) {
+    this.options = options
   }
 
   send(request: OutgoingRequest, done: (result: AttemptResult) => void): void {
     if (this.closed) return queueMicrotask(() => done(stopped))
-    let lane = this.idle.pop()
-    if (lane === undefined) {
-      lane = new Lane(this.origin, this.connect, this.release)
-      this.lanes.add(lane)
-    }
+    const lane = this.idle.pop() ?? this.another()
     if (++this.busy === 1) this.watch()
-    lane.send(
-      { path: this.path, headers: this.headersOf(request, Date.now()), body: request.body },
-      performance.now() + this.attemptTimeoutMs,
-      done
-    )
+    lane.begin(performance.now() + this.options.attemptTimeoutMs, done)
+    if (!isSendable(request)) return queueMicrotask(() => lane.refuse("request has a header that HTTP does not allow"))
+    this.tick(Date.now())
+    const { body } = request
+    const signature = this.options.signer?.sign(request.id, this.secondText, body)
+    const signed = signature === undefined ? "" : `webhook-signature: ${signature}\r\n`
+    const timestamp = this.secondText
+    if (!this.options.gzip || body.length < MIN_BYTES) lane.send(headOf(request, timestamp, body.length, signed), body)
+    else {
+      const { attempt } = lane
+      compress(body, (compressed) => {
+        const head = headOf(request, timestamp, compressed.length, `${signed}content-encoding: gzip\r\n`)
+        if (lane.attempt === attempt) lane.send(head, compressed)
+      })
+    }
   }
 
   close(): void {
     this.closed = true
     for (const lane of this.lanes) lane.close()
     this.unwatch()
+    clearInterval(this.sweeper)
     this.lanes.clear()
     this.idle.length = 0
   }
 
-  private headersOf(request: OutgoingRequest, nowMs: number): Array<string> {
+  private another(): Lane {
+    const lane = new Lane(this.options.prefix, this.options.connect, this.release)
+    this.lanes.add(lane)
+    this.sweeper ??= setInterval(this.sweep, SWEEP_MS).unref()
+    return lane
+  }
+
+  private tick(nowMs: number): void {
     const second = Math.floor(nowMs / 1_000)
-    if (second !== this.second) {
-      this.second = second
-      this.secondText = String(second)
-      this.signer?.expire(nowMs)
-    }
-    const headers = [
-      ...this.fixed,
-      "webhook-id", request.id,
-      "webhook-timestamp", this.secondText,
-      "webhook-endpoint", request.endpointId
-    ]
-    if (request.sequence > 0) {
-      headers.push("webhook-sequence", String(request.sequence), "webhook-epoch", request.epoch)
-    }
-    if (this.signer !== undefined) {
-      headers.push("webhook-signature", this.signer.sign(request.id, this.secondText, request.body))
-    }
-    return headers
+    if (second === this.second) return
+    this.second = second
+    this.secondText = String(second)
+    this.options.signer?.expire(nowMs)
   }
 
   private readonly release = (lane: Lane): void => {
     if (--this.busy === 0) this.unwatch()
-    if (this.idle.length < this.maxIdle && !this.closed) this.idle.push(lane)
+    if (this.idle.length < this.options.concurrency && !this.closed) this.idle.push(lane)
     else {
       this.lanes.delete(lane)
       lane.close()
@@ -124,7 +122,7 @@ class Connection implements EndpointConnection {
   }
 
   private watch(): void {
-    this.timer = setInterval(this.expire, Math.max(Math.ceil(this.attemptTimeoutMs / 10), 1))
+    this.timer = setInterval(this.expire, Math.max(Math.ceil(this.options.attemptTimeoutMs / 10), 1))
   }
 
   private unwatch(): void {
@@ -134,16 +132,35 @@ class Connection implements EndpointConnection {
 
   private readonly expire = (): void => {
     const now = performance.now()
-    for (const lane of this.lanes) if (lane.deadlineMs <= now) lane.expire(this.attemptTimeoutMs)
+    for (const lane of this.lanes) if (lane.deadlineMs <= now) lane.expire(this.options.attemptTimeoutMs)
+  }
+
+  private readonly sweep = (): void => {
+    const now = performance.now()
+    for (const lane of this.idle) lane.rest(now)
   }
 }
 
-/** `undefined`: its certificates cannot be used. */
-const connectionTo = (endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number) => {
+/** Its connection, to be closed; or why there is none. */
+const connectionTo = (
+  endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, guard: Guard
+): Connection | string => {
+  const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
+  const authorization = content.auth === null ? target.authorization : Sending.authorizationOf(content.auth)
+  const prefix = prefixOf(target.origin, target.path, [
+    ["content-type", "application/json"],
+    ["user-agent", USER_AGENT],
+    ...(authorization === undefined ? [] : [["authorization", authorization] as const]),
+    ...Object.entries(content.headers)
+  ])
+  if (prefix === undefined) return "the endpoint has a header that HTTP does not allow"
   try {
-    return new Connection(endpoint, target, attemptTimeoutMs)
+    return new Connection({
+      prefix, attemptTimeoutMs, connect: connectorFor(target.origin, guard, content), signer: signerFor(endpoint.sending),
+      gzip: endpoint.gzip === true, concurrency: endpoint.concurrency
+    })
   } catch {
-    return undefined
+    return "TLS failed: the endpoint's certificates cannot be used"
   }
 }
 
@@ -151,16 +168,15 @@ export const layer = Layer.effect(
   WebhookTransport,
   Effect.gen(function*() {
     const settings = yield* NotifierSettings
+    const guard = guardOf(yield* AddressGuardSettings)
     return WebhookTransport.of({
       open: (endpoint) =>
         Effect.gen(function*() {
           const target = WebhookUrl.parse(endpoint.url)
           if (Result.isFailure(target)) return unusable("not a usable URL")
-          const connection = yield* Effect.acquireRelease(
-            Effect.sync(() => connectionTo(endpoint, target.success, settings.attemptTimeoutMs)),
-            (opened) => Effect.sync(() => opened?.close())
-          )
-          return connection ?? unusable("TLS failed: the endpoint's certificates cannot be used")
+          const connection = connectionTo(endpoint, target.success, settings.attemptTimeoutMs, guard)
+          if (typeof connection === "string") return unusable(connection)
+          return yield* Effect.acquireRelease(Effect.succeed(connection), (opened) => Effect.sync(() => opened.close()))
         })
     })
   })

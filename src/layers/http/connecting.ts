@@ -1,10 +1,22 @@
 /** How sockets to endpoints are opened, and what went wrong with them, in constant words. */
-import type { Socket } from "node:net"
-import { createSecureContext, getCACertificates, type SecureContext } from "node:tls"
-import { buildConnector } from "undici"
+import { connect as connectTcp, isIP, type OnReadOpts, Socket } from "node:net"
+import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from "node:tls"
+import { hostOf } from "../../domain/AddressRules.ts"
+import { ADDRESS_NOT_ALLOWED } from "../../services/AddressGuard.ts"
+import { AddressNotAllowed, type Guard, guardedLookup, NOT_ALLOWED_CODE } from "./guarding.ts"
 
-/** Opens a socket; the one that is given back may not be connected yet. */
-export type Connect = (options: buildConnector.Options, callback: buildConnector.Callback) => Socket | undefined
+/**
+ * Opens a connection. The socket that is given back is only there to be destroyed; `ready` is called once, later, with
+ * one that requests can be written to, or why there is none. `onread`: who reads the bytes of it; where that is not
+ * possible (TLS) they come as `data` events.
+ */
+export type Connect = (
+  onread: OnReadOpts | undefined, ready: (error: Error | undefined, socket: Socket | undefined) => void
+) => Socket
+
+/** Of one address where a name has several: the next is tried then, ms. Node's 250 is too short for far continents. */
+const ADDRESS_ATTEMPT_MS = 1_000
+const TCP_KEEPALIVE_MS = 60_000
 
 /** The system's and Node's own authorities. Read once: they are some 300 certificates. */
 let authorities: SecureContext | undefined
@@ -33,39 +45,84 @@ const contextFor = ({ ca, client }: Certificates): SecureContext => {
 
 const NO_CERTIFICATES: Certificates = { ca: null, client: null }
 
-/**
- * `origin`: with `https:` the server's certificate is verified. `timeoutMs`: for the connection alone. Throws where
- * `certificates` cannot be used.
- */
-export const connectorFor = (origin: string, timeoutMs: number, certificates = NO_CERTIFICATES): Connect => {
-  const tls = origin.startsWith("https:") ? { secureContext: contextFor(certificates) } : {}
-  const connector = buildConnector({ allowH2: false, timeout: timeoutMs, ...tls })
-  // The types of undici leave out the socket that its connector gives back.
-  return connector as unknown as Connect
+const refused = (ready: Parameters<Connect>[1]): Socket => {
+  queueMicrotask(() => ready(new AddressNotAllowed("address not allowed"), undefined))
+  return new Socket()
 }
 
-/**
- * Codes of a connection that the server closed while it was idle: the request was hardly seen, and
- * is sent again.
- */
-export const STALE_CODES: ReadonlySet<string> = new Set(["UND_ERR_SOCKET", "ECONNRESET", "EPIPE", "UND_ERR_INFO"])
+/** Straight to the host. The address that it is connected to is judged before anything is written. */
+const direct = (host: string, port: number, guard: Guard): Connect => {
+  const lookup = guardedLookup(guard, host, port)
+  return (onread, ready) => {
+    if (isIP(host) !== 0 && guard.refusal(host, host, port) !== undefined) return refused(ready)
+    const socket = connectTcp({
+      host, port, lookup, autoSelectFamilyAttemptTimeout: ADDRESS_ATTEMPT_MS,
+      noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEPALIVE_MS,
+      ...(onread === undefined ? {} : { onread })
+    })
+    const failed = (error: Error) => ready(error, undefined)
+    socket.once("error", failed)
+    socket.once("connect", () => {
+      socket.off("error", failed)
+      if (guard.refusal(host, socket.remoteAddress ?? "", port) === undefined) return ready(undefined, socket)
+      socket.destroy()
+      ready(new AddressNotAllowed("address not allowed"), undefined)
+    })
+    return socket
+  }
+}
+
+/** TLS over a connection that `open` makes; sessions are used again. */
+const secured = (open: Connect, host: string, secureContext: SecureContext): Connect => {
+  const name = isIP(host) === 0 ? { servername: host } : {}
+  let session: Buffer | undefined
+  return (_onread, ready) =>
+    open(undefined, (error, raw) => {
+      if (raw === undefined) return ready(error, undefined)
+      const socket = connectTls({
+        socket: raw, host, secureContext, ALPNProtocols: ["http/1.1"], ...name,
+        ...(session === undefined ? {} : { session })
+      })
+      const failed = (failure: Error) => ready(failure, undefined)
+      socket.once("error", failed)
+      // A session that was made before the certificate was verified would skip that the next time.
+      socket.on("session", (made) => {
+        if (socket.authorized) session = made
+      })
+      socket.once("secureConnect", () => {
+        socket.off("error", failed)
+        ready(undefined, socket)
+      })
+    })
+}
+
+/** With `https:` the server's certificate is verified. Throws where `certificates` cannot be used. */
+export const connectorFor = (origin: string, guard: Guard, certificates = NO_CERTIFICATES): Connect => {
+  const { hostname, port, protocol } = new URL(origin)
+  const host = hostOf(hostname)
+  const secure = protocol === "https:"
+  const open = direct(host, Number(port === "" ? (secure ? 443 : 80) : port), guard)
+  return secure ? secured(open, host, contextFor(certificates)) : open
+}
+
+export const CLOSED = "connection closed without an answer"
+
+/** Errors of a connection that the server closed while it was idle: the request was hardly seen, and is sent again. */
+export const isStale = (error: Error): boolean => ["ECONNRESET", "EPIPE"].includes(codeOf(error))
 
 const known: ReadonlyMap<string, string> = new Map([
+  [NOT_ALLOWED_CODE, ADDRESS_NOT_ALLOWED],
   ["ECONNREFUSED", "connection refused"],
   ["ENOTFOUND", "host name not found"],
   ["EAI_AGAIN", "host name not found"],
   ["EHOSTUNREACH", "host not reachable"],
   ["ENETUNREACH", "host not reachable"],
-  ["UND_ERR_CONNECT_TIMEOUT", "timeout while connecting"],
   ["ETIMEDOUT", "timeout while connecting"],
-  ["UND_ERR_SOCKET", "connection closed without an answer"],
-  ["ECONNRESET", "connection closed without an answer"],
-  ["EPIPE", "connection closed without an answer"],
-  ["UND_ERR_RES_CONTENT_LENGTH_MISMATCH", "answer is not HTTP"],
-  ["UND_ERR_HEADERS_OVERFLOW", "headers of the answer are too long"]
+  ["ECONNRESET", CLOSED],
+  ["EPIPE", CLOSED]
 ])
 
-export const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "")
+const codeOf = (error: Error): string => ("code" in error ? String(error.code) : "")
 
 /** Never shows a URL, a host or a value. */
 export const reasonOf = (error: Error): string => {
@@ -73,6 +130,5 @@ export const reasonOf = (error: Error): string => {
   const words = known.get(code)
   if (words !== undefined) return words
   if (/^ERR_(TLS|SSL)|CERT|SIGNATURE|^EPROTO$/.test(code)) return `TLS failed: ${code}`
-  if (error.name === "HTTPParserError") return "answer is not HTTP"
   return /^[A-Z][A-Z0-9_]*$/.test(code) ? `request failed: ${code}` : "request failed"
 }
