@@ -11,10 +11,12 @@
  * An embedder replaces any of them: `Layer.provide` another Layer of the same service.
  */
 import * as Layer from "effect/Layer"
+import * as AddressGuardLive from "../http/AddressGuardLive.ts"
 import * as ApiServer from "../http/ApiServer.ts"
 import * as Health from "../http/Health.ts"
 import * as HealthChecksLive from "../http/HealthChecksLive.ts"
 import * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"
+import * as EndpointTestsLive from "../pipeline/EndpointTestsLive.ts"
 import * as FilterNone from "../pipeline/FilterNone.ts"
 import * as Injector from "../pipeline/Injector.ts"
 import * as InjectorNone from "../pipeline/InjectorNone.ts"
@@ -73,7 +75,8 @@ export const pipelineLayer = (settings: AppSettings) =>
     FilterNone.layer,
     TransformerNone.layer,
     SnapshotterNone.layer,
-    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer)),
+    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer),
+      Layer.provide(AddressGuardLive.layer), Layer.provide(EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer)))),
     Health.layer.pipe(
       Layer.provide(HealthChecksLive.layer),
       Layer.provide(Layer.mergeAll(StoreProbePg.layer, SourceProbePg.layer()))

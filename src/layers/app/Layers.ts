@@ -37,6 +37,7 @@ export * as RemovedRowsPg from "../postgres/store/RemovedRowsPg.ts"
 export * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 
 // HTTP.
+export * as AddressGuardLive from "../http/AddressGuardLive.ts"
 export * as ApiServer from "../http/ApiServer.ts"
 export * as Health from "../http/Health.ts"
 export * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"

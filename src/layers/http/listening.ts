@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import { listensAt } from "./guarding.ts"
 
 export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
   what: Schema.String,
@@ -42,7 +43,7 @@ interface Where {
  */
 export const MAX_CONNECTIONS = 256
 
-/** Gives the port that it listens on. Closing ends open connections at once. */
+/** Gives the port that it listens on; webhooks never reach it. Closing ends open connections at once. */
 export const listening = (server: Server, where: Where): Effect.Effect<number, ListenError, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.callback<number, ListenError>((resume) => {
@@ -51,8 +52,11 @@ export const listening = (server: Server, where: Where): Effect.Effect<number, L
         resume(Effect.fail(new ListenError({ ...where, address: `${where.host}:${where.port}`, reason })))
       })
       server.maxConnections = MAX_CONNECTIONS
-      server.listen(where.port, where.host, () =>
-        resume(Effect.succeed((server.address() as AddressInfo).port)))
+      server.listen(where.port, where.host, () => {
+        const { port } = server.address() as AddressInfo
+        server.once("close", listensAt({ host: where.host, port }))
+        resume(Effect.succeed(port))
+      })
     }),
     () =>
       Effect.callback<void>((resume) => {

@@ -1,5 +1,6 @@
 /** Keys that work. Order = order of `docs/configuration.md`. */
 import type { Key } from "./Key.ts"
+import { guard } from "./KeysGuard.ts"
 import { snapshot } from "./KeysSnapshot.ts"
 
 const source: ReadonlyArray<Key> = [
@@ -47,7 +48,12 @@ const notifier: ReadonlyArray<Key> = [
   { id: "notifier.breakerWindow", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_WINDOW", yaml: "target.webhooks.notifier.breaker.window", kind: "count", range: [10, 10_000], state: "works", standard: "100", meaning: "How many answers those are." },
   { id: "notifier.breakerPause", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE", yaml: "target.webhooks.notifier.breaker.pause", kind: "duration", yamlUnit: "s", state: "works", standard: "5s", meaning: "The first pause; each further one is twice as long, jittered. Then one request at a time, until one is answered." },
   { id: "notifier.breakerPauseMax", env: "PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE_MAX", yaml: "target.webhooks.notifier.breaker.pause_max", kind: "duration", yamlUnit: "s", state: "works", standard: "5m", meaning: "The longest." },
-  { id: "notifier.maxParkedKeys", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_PARKED_KEYS", yaml: "target.webhooks.notifier.max_parked_keys", kind: "count", range: [1, 10_000_000], state: "works", standard: "65536", meaning: "Above this many parked keys everything of the endpoint is parked." },
+  { id: "notifier.maxParkedKeys", env: "PGSTREAM_WEBHOOK_NOTIFIER_MAX_PARKED_KEYS", yaml: "target.webhooks.notifier.max_parked_keys", kind: "count", range: [1, 10_000_000], state: "works", standard: "65536", meaning: "With more parked keys than this an endpoint is behind: its further events wait in segments, until there are fewer." },
+  { id: "notifier.walBudget", env: "PGSTREAM_WAL_BUDGET_BYTES", yaml: "target.webhooks.notifier.wal_budget_bytes", kind: "bytes", state: "works", standard: "8GiB", meaning: "When the slot holds more WAL than this, the endpoint that holds it back goes behind. At most half of `max_slot_wal_keep_size` counts, where that is set." },
+  { id: "notifier.budgetBytes", env: "PGSTREAM_WEBHOOK_NOTIFIER_BUDGET_BYTES", yaml: "target.webhooks.notifier.budget.bytes", kind: "bytes", state: "works", standard: "10GiB", meaning: "What may wait in the store for one endpoint that is behind or paused." },
+  { id: "notifier.budgetAge", env: "PGSTREAM_WEBHOOK_NOTIFIER_BUDGET_AGE", yaml: "target.webhooks.notifier.budget.age", kind: "duration", yamlUnit: "s", state: "works", standard: "168h", meaning: "And for how long." },
+  { id: "notifier.budgetAction", env: "PGSTREAM_WEBHOOK_NOTIFIER_BUDGET_ACTION", yaml: "target.webhooks.notifier.budget.action", kind: "choice", choices: ["suspend", "pause-slot", "dead-letter"], state: "works", standard: "suspend", meaning: "Over it. `suspend`: its further events are counted, not kept, until it is resumed. `pause-slot`: the stream waits, for all endpoints. `dead-letter`: its further events are recorded as dead." },
+  { id: "notifier.storeBudget", env: "PGSTREAM_WEBHOOK_NOTIFIER_STORE_BUDGET_BYTES", yaml: "target.webhooks.notifier.budget.store_bytes", kind: "bytes", state: "works", standard: "", meaning: "What may wait in the store for all endpoints together; over it the stream waits. Absent: no bound." },
   { id: "notifier.grace", env: "PGSTREAM_WEBHOOK_NOTIFIER_GRACE_PERIOD", yaml: "target.webhooks.notifier.grace_period", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "Time for requests in flight to end at a graceful stop." }
 ]
 
@@ -77,6 +83,7 @@ export const working: ReadonlyArray<{ readonly title: string; readonly keys: Rea
   { title: "Store", keys: store },
   { title: "Encryption at rest", keys: secrets },
   { title: "Deliveries", keys: notifier },
+  { title: "Hosts that webhooks may reach", keys: guard },
   { title: "API and health", keys: api },
   { title: "Injector and logging", keys: others }
 ]

@@ -5,11 +5,13 @@
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
+import type { AddressGuardSettingsShape } from "../../services/AddressGuard.ts"
 import type { Plugin } from "../../services/ChangeSource.ts"
 import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SecretSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
 import type { SnapshotSettingsShape } from "../../services/SnapshotSettings.ts"
 import { collect, type Collected, type Input, type Problem } from "./Collect.ts"
 import { Reader } from "./Reader.ts"
+import { readGuard } from "./ResolveGuard.ts"
 import { isOfSnapshot, readMode, readSnapshot } from "./ResolveSnapshot.ts"
 import * as Value from "./Value.ts"
 
@@ -23,6 +25,7 @@ export interface AppSettings {
   readonly secrets: SecretSettingsShape
   readonly notifier: NotifierSettingsShape
   readonly api: ApiSettingsShape
+  readonly guard: AddressGuardSettingsShape
   readonly injector: boolean
   /** Of a slot that `init` makes; `undefined`: pgoutput. */
   readonly plugin: Plugin | undefined
@@ -60,13 +63,14 @@ export const resolve = (input: Input, need: Need): Resolved => {
   }
   const notifier = readNotifier(reader)
   const api = readApi(reader)
+  const guard = readGuard(reader, api)
   const injector = readInjector(reader, collected, source)
   const plugin = reader.choice("source.plugin", ["pgoutput", "wal2json"] as const)
   const schemaScanIntervalMs = reader.duration("source.scan", 10_000)
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    snapshot, secrets, notifier, api, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    snapshot, secrets, notifier, api, guard, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }
@@ -193,6 +197,11 @@ const readNotifier = (reader: Reader): NotifierSettingsShape => {
     breakerPauseMaxMs: Math.max(breakerPauseMs, reader.duration("notifier.breakerPauseMax", standard.breakerPauseMaxMs)),
     disableAfterMs: reader.durationOrZero("notifier.disableAfter", standard.disableAfterMs),
     maxParkedKeys: reader.count("notifier.maxParkedKeys", standard.maxParkedKeys),
+    walBudgetBytes: reader.bytes("notifier.walBudget", standard.walBudgetBytes),
+    budgetBytes: reader.bytes("notifier.budgetBytes", standard.budgetBytes),
+    budgetAgeMs: reader.duration("notifier.budgetAge", standard.budgetAgeMs),
+    budgetAction: reader.choice("notifier.budgetAction", ["suspend", "pause-slot", "dead-letter"] as const) ?? standard.budgetAction,
+    storeBudgetBytes: reader.bytes("notifier.storeBudget", standard.storeBudgetBytes),
     graceMs: reader.duration("notifier.grace", standard.graceMs)
   }
 }

@@ -1,6 +1,7 @@
 /** The settings as the services that layers read. */
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
+import { AddressGuardSettings } from "../../services/AddressGuard.ts"
 import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings } from "../../services/Settings.ts"
 import { SnapshotSettings } from "../../services/SnapshotSettings.ts"
 import type { AppSettings } from "./Resolve.ts"
@@ -12,6 +13,7 @@ export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | Store
       Context.add(StoreSettings, settings.store),
       Context.add(SecretSettings, settings.secrets),
       Context.add(NotifierSettings, settings.notifier),
-      Context.add(ApiSettings, settings.api)
+      Context.add(ApiSettings, settings.api),
+      Context.add(AddressGuardSettings, settings.guard)
     )
   )
