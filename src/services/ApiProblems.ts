@@ -31,6 +31,19 @@ export class NotSubscribed extends HttpApiError.Problem<NotSubscribed>()("NotSub
   type: "urn:pgstream:problem:NotSubscribed", status: 404, title: "No such subscription"
 }, common("NotSubscribed")) {}
 
+export class NoSuchSubscription extends HttpApiError.Problem<NoSuchSubscription>()("NoSuchSubscription", {
+  type: "urn:pgstream:problem:NoSuchSubscription", status: 404, title: "No such subscription"
+}, common("NoSuchSubscription")) {}
+
+export class TooManySubscriptions extends HttpApiError.Problem<TooManySubscriptions>()("TooManySubscriptions", {
+  type: "urn:pgstream:problem:TooManySubscriptions", status: 409, title: "As many subscriptions as are allowed"
+}, common("TooManySubscriptions")) {}
+
+/** `errors`: the field with the URL. */
+export class AddressNotAllowed extends HttpApiError.Problem<AddressNotAllowed>()("AddressNotAllowed", {
+  type: "urn:pgstream:problem:AddressNotAllowed", status: 400, title: "Nothing is sent to that address"
+}, { ...common("AddressNotAllowed"), errors: Schema.Array(FieldProblem) }) {}
+
 export class NoSuchEndpoint extends HttpApiError.Problem<NoSuchEndpoint>()("NoSuchEndpoint", {
   type: "urn:pgstream:problem:NoSuchEndpoint", status: 404, title: "No such endpoint"
 }, common("NoSuchEndpoint")) {}

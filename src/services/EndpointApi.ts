@@ -155,7 +155,7 @@ export const RotateSecretRequest = Schema.Struct({
 
 export const EndpointView = Schema.Struct({
   id: Schema.String,
-  url: Schema.String.annotateKey({ description: "Userinfo is shown as ***." }),
+  url: Schema.String.annotateKey({ description: "Userinfo is shown as ***; with the scope read there is no query." }),
   order: Schema.String,
   concurrency: Schema.Int,
   rate: Schema.NullOr(Schema.Int).annotateKey({ description: "Requests a second; null: no limit." }),
@@ -192,7 +192,7 @@ const params = { id: Schema.String }
 const refused = [Problems.Unauthorized, Problems.NotAllowed] as const
 const store = [Problems.StoreUnavailable, Problems.StoreRefused] as const
 const changed = [
-  ...refused, ...store, Problems.NotJson, Problems.TooLarge, Problems.NoSuchEndpoint, Problems.SecretKeyUnknown
+  ...refused, Problems.ScopeTooSmall, ...store, Problems.NotJson, Problems.TooLarge, Problems.NoSuchEndpoint, Problems.SecretKeyUnknown
 ] as const
 
 export const Endpoints = HttpApiGroup.make("endpoints")
@@ -203,7 +203,7 @@ export const Endpoints = HttpApiGroup.make("endpoints")
       params,
       payload: UpdateEndpointRequest,
       success: EndpointView,
-      error: [...changed, Problems.InvalidRequest, Problems.UrlTaken, Problems.SecretKeyMissing]
+      error: [...changed, Problems.InvalidRequest, Problems.UrlTaken, Problems.SecretKeyMissing, Problems.AddressNotAllowed]
     }).annotateMerge(OpenApi.annotations({
       summary: "Change how an endpoint is sent to",
       description: "What is absent stays. In force at once, for what is parked, too."

@@ -15,6 +15,7 @@ import { NamedFields } from "./ApiNamedFields.ts"
 import * as Problems from "./ApiProblems.ts"
 import { absolute, EXPECTED_URL, url } from "./ApiUrl.ts"
 import * as EndpointApi from "./EndpointApi.ts"
+import * as EndpointToolsApi from "./EndpointToolsApi.ts"
 
 /** Longest name of a schema or table, in bytes (NAMEDATALEN - 1): Postgres cuts what is longer. */
 export const MAX_NAME_BYTES = 63
@@ -71,6 +72,15 @@ export const SubscribeRequest = Schema.Struct({
   messageUnexpectedKey: "is not known. Known are url, schema, table and event_types"
 })
 
+export const UpdateSubscriptionRequest = Schema.Struct({
+  event_types: Schema.Array(kind).annotate({ message: "must be a list, such as [\"I\", \"U\"]; [] for all but M" })
+    .annotateKey({ messageMissingKey: "is missing: a list, such as [\"I\", \"U\"]; [] for all but M" })
+}).annotate({
+  identifier: "UpdateSubscriptionRequest",
+  message: "must be a JSON object, such as {\"event_types\": [\"I\"]}",
+  messageUnexpectedKey: "is not known. Known is event_types; the URL is the endpoint's, another table another subscription"
+})
+
 export const UnsubscribeRequest = Schema.Struct({
   url: url.check(withoutNul).annotateKey({ ...missingUrl, description: "Exactly as it was subscribed." }),
   schema: anyNameOf("schema").annotateKey({ description: "As it was subscribed; empty is a value of its own." }),
@@ -87,7 +97,7 @@ const subscriptionFields = {
   endpoint_id: Schema.String.annotateKey({
     description: "The header `webhook-endpoint`. Rows with one URL share an endpoint."
   }),
-  url: Schema.String.annotateKey({ description: "Userinfo is shown as ***." }),
+  url: Schema.String.annotateKey({ description: "Userinfo is shown as ***; with the scope read there is no query." }),
   schema: Schema.String,
   table: Schema.String,
   event_types: Schema.Array(Schema.String),
@@ -101,29 +111,45 @@ export const Subscribed = Schema.Struct({
   behind_bytes: Schema.optionalKey(Schema.Number).annotateKey({
     description: "Bytes of WAL that the stream is behind: changes committed from now on arrive after those."
   }),
-  paused: Schema.optionalKey(Schema.Boolean).annotateKey({
-    description: "The endpoint is paused: events are kept, not sent."
+  state: Schema.optionalKey(Schema.String).annotateKey({
+    description: "Of the endpoint: active, paused, disabled or suspended."
   }),
-  paused_reason: Schema.optionalKey(Schema.String)
+  state_since: Schema.optionalKey(Schema.String),
+  paused: Schema.optionalKey(Schema.Boolean).annotateKey({
+    description: "The endpoint does not get its events now: any state but active."
+  }),
+  paused_reason: Schema.optionalKey(Schema.String),
+  secrets_unreadable: Schema.optionalKey(Schema.Boolean)
 }).annotate({ identifier: "Subscribed", httpApiStatus: 201 })
 
 export const Unsubscribed = Schema.Struct({
   unsubscribed: Schema.Literal(true)
 }).annotate({ identifier: "Unsubscribed" })
 
+export const Removed = Schema.Struct({
+  ...subscriptionFields,
+  endpoint_ended: Schema.Boolean.annotateKey({ description: "It was the last subscription of its endpoint." }),
+  withdrawn: Schema.Int.annotateKey({
+    description: "Parked and dead deliveries that it alone selected: they are not sent. Those in segments are not counted."
+  })
+}).annotate({ identifier: "SubscriptionRemoved" })
+
 export const SubscriptionList = Schema.Struct({
   subscriptions: Schema.Array(SubscriptionView)
 }).annotate({ identifier: "SubscriptionList" })
 
 const refused = [Problems.Unauthorized, Problems.NotAllowed] as const
-const refusedBody = [...refused, Problems.NotJson, Problems.TooLarge] as const
+const refusedWrite = [...refused, Problems.ScopeTooSmall] as const
+const refusedBody = [...refusedWrite, Problems.NotJson, Problems.TooLarge] as const
+const store = [Problems.StoreUnavailable, Problems.StoreRefused] as const
+const params = { id: Schema.String }
 
 export const Webhooks = HttpApiGroup.make("webhooks")
   .add(
     HttpApiEndpoint.post("subscribe", "/webhooks/subscribe", {
       payload: SubscribeRequest,
       success: Subscribed,
-      error: [...refusedBody, Problems.StoreUnavailable, Problems.StoreRefused]
+      error: [...refusedBody, ...store, Problems.TooManySubscriptions, Problems.AddressNotAllowed]
     }).annotateMerge(OpenApi.annotations({
       summary: "Subscribe a webhook",
       description: "Every change that is committed after the answer is delivered. Again with the same url, "
@@ -132,15 +158,37 @@ export const Webhooks = HttpApiGroup.make("webhooks")
     HttpApiEndpoint.post("unsubscribe", "/webhooks/unsubscribe", {
       payload: UnsubscribeRequest,
       success: Unsubscribed,
-      error: [...refusedBody, Problems.NotSubscribed, Problems.StoreUnavailable, Problems.StoreRefused]
+      error: [...refusedBody, Problems.NotSubscribed, ...store]
     }).annotateMerge(OpenApi.annotations({
       summary: "Remove a subscription",
       description: "No request that only this subscription selects starts after the answer."
     })),
     HttpApiEndpoint.get("list", "/webhooks/subscriptions", {
       success: SubscriptionList,
-      error: [...refused, Problems.StoreUnavailable, Problems.StoreRefused]
-    }).annotateMerge(OpenApi.annotations({ summary: "All subscriptions, oldest first" }))
+      error: [...refused, ...store]
+    }).annotateMerge(OpenApi.annotations({ summary: "All subscriptions, oldest first" })),
+    HttpApiEndpoint.get("get", "/webhooks/subscriptions/:id", {
+      params,
+      success: SubscriptionView,
+      error: [...refused, ...store, Problems.NoSuchSubscription]
+    }).annotateMerge(OpenApi.annotations({ summary: "One subscription" })),
+    HttpApiEndpoint.patch("update", "/webhooks/subscriptions/:id", {
+      params,
+      payload: UpdateSubscriptionRequest,
+      success: SubscriptionView,
+      error: [...refusedBody, ...store, Problems.NoSuchSubscription]
+    }).annotateMerge(OpenApi.annotations({
+      summary: "Change the event types of a subscription",
+      description: "It holds for the transactions that commit after the answer."
+    })),
+    HttpApiEndpoint.delete("remove", "/webhooks/subscriptions/:id", {
+      params,
+      success: Removed,
+      error: [...refusedWrite, ...store, Problems.NoSuchSubscription]
+    }).annotateMerge(OpenApi.annotations({
+      summary: "Remove a subscription by its id",
+      description: "No request that only this subscription selects starts after the answer."
+    }))
   )
   .middleware(NamedFields)
   .annotateMerge(OpenApi.annotations({ title: "Webhooks" }))
@@ -148,6 +196,7 @@ export const Webhooks = HttpApiGroup.make("webhooks")
 export const SubscriptionApi = HttpApi.make("pgstream")
   .add(Webhooks)
   .add(EndpointApi.Endpoints)
+  .add(EndpointToolsApi.EndpointTools)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({
     title: "pgstream",

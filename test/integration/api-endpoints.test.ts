@@ -44,14 +44,16 @@ const errorsOf = (answer: Answer) => answer.json["errors"] as ReadonlyArray<{ re
 api("lists endpoints, and changes what is given", Effect.gen(function*() {
   const { at, get, id, patch, tables } = yield* started
   const view = {
-    id, url: "http://***@h.example/x", order: "key", concurrency: 64, paused: false, headers: [], auth: null, ca: false,
-    client_certificate: false, secrets: []
+    id, url: "http://***@h.example/x", order: "key", concurrency: 64, rate: null, batch: null, gzip: false, state: "active", paused: false,
+    headers: [], auth: null, ca: false, client_certificate: false, secrets: []
   }
   assert.deepStrictEqual((yield* get("/webhooks/endpoints")).json, { endpoints: [view] })
+  assert.deepStrictEqual((yield* get(at)).json, view)
   const changed = yield* patch(at, { url: "http://h.example/y", order: "total", concurrency: 2, paused: true })
   assert.strictEqual(changed.status, 200, changed.text)
   assert.deepStrictEqual(changed.json, {
-    ...view, url: "http://h.example/y", order: "total", concurrency: 2, paused: true, paused_reason: "paused by an operator"
+    ...view, url: "http://h.example/y", order: "total", concurrency: 2, state: "paused", paused: true,
+    paused_reason: "paused by an operator"
   })
   assert.deepStrictEqual([...tables.subscriptions.values()].map(({ url }) => url), ["http://h.example/y"])
   assert.deepInclude((yield* patch(at, { paused: false, concurrency: null })).json, { paused: false, concurrency: 64, order: "total" })
@@ -156,10 +158,11 @@ api("an endpoint that is not there is 404, and one path has its methods", Effect
   const { at, get, patch, post } = yield* started
   for (const id of [randomUUID(), "nonsense", "%27"]) {
     isProblem(yield* patch(`/webhooks/endpoints/${id}`, {}), 404, "NoSuchEndpoint")
-    isProblem(yield* post(`/webhooks/endpoints/${id}/rotate-secret`, {}), 404, "NoSuchEndpoint")
+    isProblem(yield* get(`/webhooks/endpoints/${id}`), 404, "NoSuchEndpoint")
+    for (const tool of ["rotate-secret", "test"]) isProblem(yield* post(`/webhooks/endpoints/${id}/${tool}`, {}), 404, "NoSuchEndpoint")
   }
-  isProblem(yield* get(at), 405, "NoSuchMethod")
-  assert.strictEqual((yield* get(at)).headers.allow, "PATCH")
+  isProblem(yield* get(at, { method: "PUT" }), 405, "NoSuchMethod")
+  assert.strictEqual((yield* get(at, { method: "PUT" })).headers.allow, "PATCH, GET, HEAD")
   isProblem(yield* get(`${at}/rotate-secret`), 405, "NoSuchMethod")
   for (const path of ["/webhooks/endpoints/", `${at}/`, `${at}/other`, `${at}/rotate-secret/x`, "/webhooks/endpoints/{id}"]) {
     isProblem(yield* get(path, { method: "POST" }), path.includes("{") ? 405 : 404, path.includes("{") ? "NoSuchMethod" : "NoSuchPath")

@@ -13,7 +13,7 @@ import { Endpoints } from "../../src/services/Endpoints.ts"
 import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Listener } from "../../src/services/Listener.ts"
 import { StoreProbe } from "../../src/services/StoreProbe.ts"
-import { settingsLayer, startApi } from "../support/api.ts"
+import { guardNothing, settingsLayer, startApi, testsAccepted } from "../support/api.ts"
 import { testDatabase } from "../support/database.ts"
 import { eventually } from "../support/eventually.ts"
 import { startServer } from "../support/PostgresServer.ts"
@@ -24,6 +24,7 @@ const on = (url: string) =>
   Layer.mergeAll(SubscriptionStorePg.layer, StoreProbePg.layer, ApiTokensPg.layer).pipe(
     Layer.provide(migratedStore(url)),
     Layer.merge(settingsLayer()),
+    Layer.merge(Layer.merge(guardNothing, testsAccepted)),
     Layer.merge(Layer.mock(Endpoints, { get: () => undefined, fetch: () => Effect.never })),
     Layer.merge(Layer.mock(EndpointStore, {}))
   )

@@ -11,17 +11,14 @@ import { connect } from "node:net"
 import { promisify } from "node:util"
 import * as ApiServer from "../../src/layers/http/ApiServer.ts"
 import { WebhookTables } from "../../src/layers/memory/WebhookTables.ts"
-import type { ApiTokens } from "../../src/services/ApiTokens.ts"
 import { StreamBehind } from "../../src/services/StreamBehind.ts"
 import type { ApiSettings, ApiSettingsShape } from "../../src/services/Settings.ts"
 import { type SubscriptionKey, SubscriptionStore, SubscriptionStoreError } from "../../src/services/SubscriptionStore.ts"
-import type { Endpoints } from "../../src/services/Endpoints.ts"
-import type { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Withdrawals } from "../../src/services/Withdrawals.ts"
 import { type Answer, memory, settingsLayer, startApi } from "../support/api.ts"
 import { eventually } from "../support/eventually.ts"
 
-type Needs = ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables | Scope.Scope
+type Needs = Layer.Success<typeof memory> | ApiSettings | Scope.Scope
 
 const api = <E>(name: string, test: Effect.Effect<void, E, Needs>, settings: Partial<ApiSettingsShape> = {}) =>
   it.live(name, () => test.pipe(Effect.scoped, Effect.provide(Layer.mergeAll(memory, settingsLayer(settings)))))
@@ -70,7 +67,7 @@ api("subscribe answers 201 with the row, its endpoint, and how far the stream is
     id: row!.id, endpoint_id: row!.endpointId, url: "http://***@h.example/x?y=z", schema: "public", table: "t",
     event_types: ["I", "D"], created_at: new Date(row!.createdAtUs / 1_000).toISOString()
   }
-  assert.deepStrictEqual(first.json, { ...view, paused: false, behind_bytes: 4_096 })
+  assert.deepStrictEqual(first.json, { ...view, state: "active", paused: false, behind_bytes: 4_096 })
   assert.deepStrictEqual((yield* get("/webhooks/subscriptions")).json, { subscriptions: [view] })
   const again = yield* post("/webhooks/subscribe", { url: "http://a:b@h.example/x?y=z", schema: "public", table: "t", event_types: [] })
   assert.strictEqual(again.status, 201)
@@ -223,10 +220,10 @@ api("the docs page and the OpenAPI document describe it", Effect.gen(function*()
   assert.include(String(docs.headers["content-type"]), "text/html")
   const openapi = (yield* get("/openapi.json")).json as { readonly paths: Record<string, Record<string, { readonly responses: object }>> }
   assert.deepStrictEqual(Object.keys(openapi.paths), [
-    "/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions",
-    "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret"
+    "/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions", "/webhooks/subscriptions/{id}",
+    "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret", "/webhooks/endpoints/{id}/test"
   ])
-  assert.deepStrictEqual(Object.keys(openapi.paths["/webhooks/subscribe"]!["post"]!.responses), ["201", "400", "401", "403", "413", "415", "500", "503"])
+  assert.deepStrictEqual(Object.keys(openapi.paths["/webhooks/subscribe"]!["post"]!.responses), ["201", "400", "401", "403", "409", "413", "415", "500", "503"])
   assert.notMatch(docs.text, /<script[^>]* src=/)
 }))
 

@@ -8,8 +8,12 @@ import * as EndpointStoreMemory from "../../src/layers/memory/EndpointStoreMemor
 import * as EndpointsMemory from "../../src/layers/memory/EndpointsMemory.ts"
 import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
 import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
+import * as WebhookTransportMemory from "../../src/layers/memory/WebhookTransportMemory.ts"
+import * as EndpointTestsLive from "../../src/layers/pipeline/EndpointTestsLive.ts"
+import { AddressGuard } from "../../src/services/AddressGuard.ts"
 import type { ApiTokens } from "../../src/services/ApiTokens.ts"
 import type { Endpoints } from "../../src/services/Endpoints.ts"
+import type { EndpointTests } from "../../src/services/EndpointTests.ts"
 import type { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../src/services/Settings.ts"
 import type { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
@@ -22,10 +26,20 @@ export const apiSettings: ApiSettingsShape = {
 export const settingsLayer = (settings: Partial<ApiSettingsShape> = {}) =>
   Layer.succeed(ApiSettings, { ...apiSettings, ...settings })
 
+/** Every address may be sent to. */
+export const guardNothing = Layer.succeed(AddressGuard, { on: false, check: () => Effect.void })
+
+/** What `POST …/test` sends is accepted. */
+export const testsAccepted: Layer.Layer<EndpointTests> = EndpointTestsLive.layer.pipe(
+  Layer.provide(WebhookTransportMemory.layer((_endpoint, _request, answer) => answer({ _tag: "Accepted", status: 204 })))
+)
+
 /** Store and endpoints in memory, with their tables. */
 export const memory: Layer.Layer<
-  ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
+  AddressGuard | EndpointTests | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
 > = Layer.mergeAll(
+  guardNothing,
+  testsAccepted,
   ApiTokensMemory.layer,
   SubscriptionStoreMemory.layer,
   EndpointsMemory.layer,

@@ -4,29 +4,23 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
 import * as SchemaIssue from "effect/SchemaIssue"
-import type { EndpointId, Subscription } from "../../domain/Subscription.ts"
-import * as WebhookUrl from "../../domain/WebhookUrl.ts"
+import type { EndpointId } from "../../domain/Subscription.ts"
+import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
+import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
+import * as ApiViews from "../../services/ApiViews.ts"
+import * as Audit from "../../services/Audit.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
 import { StreamBehind } from "../../services/StreamBehind.ts"
 import { NamedFields } from "../../services/ApiNamedFields.ts"
 import { MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
-import { SubscriptionStore, type SubscriptionStoreError } from "../../services/SubscriptionStore.ts"
+import { SubscriptionStore, type SubscriptionStoreError, type TooManySubscriptions } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
+import * as ApiEndpointTools from "./ApiEndpointTools.ts"
 import * as EndpointHandlers from "./EndpointHandlers.ts"
 
 /** An answer does not wait longer than this for what it only adds, ms. */
 const ADDED_TIMEOUT_MS = 2_000
-
-const view = (row: Subscription) => ({
-  id: row.id,
-  endpoint_id: row.endpointId,
-  url: WebhookUrl.withoutUserinfo(row.url),
-  schema: row.schema,
-  table: row.table,
-  event_types: row.eventTypes,
-  created_at: new Date(row.createdAtUs / 1_000).toISOString()
-})
 
 const STORE_AWAY = "The store of the subscriptions does not answer now. Nothing was changed that is not in the "
   + "list; try again."
@@ -34,6 +28,20 @@ const STORE_REFUSED = "The store of the subscriptions answered with an error; th
   + "wrong with it:   pgstream status"
 const NOT_SUBSCRIBED = "No subscription has this url, schema and table; all three are compared exactly, and an "
   + "empty schema or table is a value of its own. What there is:   GET /webhooks/subscriptions"
+
+const NOT_THERE = "No subscription has this id. What there is:   GET /webhooks/subscriptions"
+
+const isId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+const notThere = () => new Problems.NoSuchSubscription({ detail: NOT_THERE })
+
+const tooMany = ({ max }: TooManySubscriptions) =>
+  Effect.fail(new Problems.TooManySubscriptions({
+    detail: `There are ${max} subscriptions, the most that are let in; one without a table or schema selects many at once. `
+      + "More:   PGSTREAM_WEBHOOK_SUBSCRIPTION_MAX"
+  }))
+
+const addressProblem = ({ message }: AddressRefused) =>
+  Effect.fail(new Problems.AddressNotAllowed({ detail: message, errors: [{ field: "url", problem: message }] }))
 
 const storeProblem = (
   error: SubscriptionStoreError
@@ -60,28 +68,30 @@ const handlers = HttpApiBuilder.group(
     const { bytes } = yield* StreamBehind
     const { withdraw } = yield* Withdrawals
 
+    const guard = yield* AddressGuard
+
     const endpointState = Effect.fn(function*(id: EndpointId) {
       const endpoint = yield* answersSoon(endpoints.fetch(id))
-      if (endpoint === undefined) return {}
-      return endpoint.pausedReason === undefined
-        ? { paused: endpoint.paused }
-        : { paused: endpoint.paused, paused_reason: endpoint.pausedReason }
+      return endpoint === undefined ? {} : ApiViews.state(endpoint)
     })
 
     return group.handleAll({
       subscribe: Effect.fn("SubscriptionApi.subscribe")(function*({ payload }) {
+        const { scope } = yield* ApiCaller
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
         const types = [...new Set(payload.event_types ?? [])]
-        const row = yield* store.subscribe(key, types).pipe(Effect.catch(storeProblem))
+        yield* guard.check(key.url).pipe(Effect.catch(addressProblem))
+        const row = yield* store.subscribe(key, types).pipe(
+          Effect.catchTags({ SubscriptionStoreError: storeProblem, TooManySubscriptions: tooMany })
+        )
+        yield* Audit.record({
+          action: "subscribe", url: row.url, details: { subscriptionId: row.id, endpointId: row.endpointId }
+        })
         const [behind, state] = yield* Effect.all(
           [answersSoon(bytes), endpointState(row.endpointId)],
           { concurrency: "unbounded" }
         )
-        const { endpointId, id: subscriptionId } = row
-        yield* Effect.logInfo("A webhook was subscribed.").pipe(
-          Effect.annotateLogs({ subscriptionId, endpointId, url: WebhookUrl.describe(row.url) })
-        )
-        return { ...view(row), ...state, ...(behind === undefined ? {} : { behind_bytes: behind }) }
+        return { ...ApiViews.subscription(row, scope), ...state, ...(behind === undefined ? {} : { behind_bytes: behind }) }
       }),
       unsubscribe: Effect.fn("SubscriptionApi.unsubscribe")(function*({ payload }) {
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
@@ -89,15 +99,36 @@ const handlers = HttpApiBuilder.group(
         if (!removed) {
           return yield* new Problems.NotSubscribed({ detail: NOT_SUBSCRIBED })
         }
+        yield* Audit.record({ action: "unsubscribe", url: key.url })
         yield* withdraw(key)
-        yield* Effect.logInfo("A webhook was unsubscribed.").pipe(
-          Effect.annotateLogs({ url: WebhookUrl.describe(key.url) })
-        )
         return { unsubscribed: true as const }
       }),
       list: Effect.fn("SubscriptionApi.list")(function*() {
+        const { scope } = yield* ApiCaller
         const rows = yield* store.list.pipe(Effect.catch(storeProblem))
-        return { subscriptions: rows.map(view) }
+        return { subscriptions: rows.map((row) => ApiViews.subscription(row, scope)) }
+      }),
+      get: Effect.fn("SubscriptionApi.get")(function*({ params: { id } }) {
+        const { scope } = yield* ApiCaller
+        const rows = yield* store.list.pipe(Effect.catch(storeProblem))
+        const row = rows.find((one) => one.id === id.toLowerCase())
+        return row === undefined ? yield* notThere() : ApiViews.subscription(row, scope)
+      }),
+      update: Effect.fn("SubscriptionApi.update")(function*({ params: { id }, payload }) {
+        if (!isId(id)) return yield* notThere()
+        const row = yield* store.update(id, [...new Set(payload.event_types)]).pipe(Effect.catch(storeProblem))
+        if (row === undefined) return yield* notThere()
+        yield* Audit.record({ action: "subscription.update", url: row.url, details: { subscriptionId: row.id } })
+        return ApiViews.subscription(row, "manage")
+      }),
+      remove: Effect.fn("SubscriptionApi.remove")(function*({ params: { id } }) {
+        if (!isId(id)) return yield* notThere()
+        const removed = yield* store.remove(id).pipe(Effect.catch(storeProblem))
+        if (removed === undefined) return yield* notThere()
+        const { endpointId, id: subscriptionId, schema, table, url } = removed.subscription
+        yield* Audit.record({ action: "unsubscribe", url, details: { subscriptionId, endpointId } })
+        yield* withdraw({ url, schema, table })
+        return ApiViews.removed(removed, "manage")
       })
     })
   })
@@ -129,4 +160,4 @@ const namedFields = HttpApiMiddleware.layerSchemaErrorTransform(NamedFields, (er
 })
 
 /** The groups with their middleware: what `HttpApiBuilder.layer(SubscriptionApi)` needs. */
-export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer), namedFields)
+export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer, ApiEndpointTools.layer), namedFields)

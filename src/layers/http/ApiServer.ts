@@ -19,11 +19,13 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
+import type { AddressGuard } from "../../services/AddressGuard.ts"
 import { ApiCaller, type Caller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import type { ApiTokens } from "../../services/ApiTokens.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
 import type { EndpointStore } from "../../services/EndpointStore.ts"
+import type { EndpointTests } from "../../services/EndpointTests.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
 import { MAX_BODY_BYTES, MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
@@ -210,6 +212,7 @@ export const serve = Effect.gen(function*() {
   return port
 })
 
-type Requirements = ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore
+type Requirements =
+  ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | EndpointTests | AddressGuard
 
 export const layer: Layer.Layer<never, ListenError, Requirements> = Layer.effectDiscard(serve)

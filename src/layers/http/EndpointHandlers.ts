@@ -4,9 +4,11 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Redacted from "effect/Redacted"
 import type { Auth, SendingContent } from "../../domain/Sending.ts"
 import * as Sending from "../../domain/Sending.ts"
-import { type Endpoint, type EndpointId, stateOf } from "../../domain/Subscription.ts"
-import * as WebhookUrl from "../../domain/WebhookUrl.ts"
+import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
+import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
+import * as ApiViews from "../../services/ApiViews.ts"
+import * as Audit from "../../services/Audit.ts"
 import type { UpdateEndpointRequest } from "../../services/EndpointApi.ts"
 import {
   type EndpointChange, type EndpointRefused, EndpointStore, type EndpointStoreError
@@ -16,39 +18,8 @@ import * as certificates from "./certificates.ts"
 
 type Update = typeof UpdateEndpointRequest.Type
 
-const stateView = (endpoint: Endpoint) => ({
-  state: stateOf(endpoint),
-  ...(endpoint.stoppedAtMs === undefined ? {} : { state_since: new Date(endpoint.stoppedAtMs).toISOString() }),
-  paused: endpoint.paused,
-  ...(endpoint.pausedReason === undefined ? {} : { paused_reason: endpoint.pausedReason }),
-  ...(endpoint.unreadable === true ? { secrets_unreadable: true } : {})
-})
-
 const batchOf = (batch: Update["batch"]): EndpointChange["batch"] =>
   batch ? { maxEvents: batch.max_events, maxDelayMs: batch.max_delay_ms } : batch
-
-const view = (endpoint: Endpoint, nowMs: number) => {
-  const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
-  return {
-    id: endpoint.id,
-    url: WebhookUrl.withoutUserinfo(endpoint.url),
-    order: endpoint.order,
-    concurrency: endpoint.concurrency,
-    rate: endpoint.rate ?? null,
-    batch: endpoint.batch === undefined
-      ? null
-      : { max_events: endpoint.batch.maxEvents, max_delay_ms: endpoint.batch.maxDelayMs },
-    gzip: endpoint.gzip ?? false,
-    ...stateView(endpoint),
-    headers: Object.keys(content.headers),
-    auth: content.auth?.type ?? null,
-    ca: content.ca !== null,
-    client_certificate: content.client !== null,
-    secrets: Sending.inForce(content.secrets, nowMs).map(({ expiresAtMs }) => ({
-      expires_at: expiresAtMs === null ? null : new Date(expiresAtMs).toISOString()
-    }))
-  }
-}
 
 const NOT_THERE = "No endpoint has this id. What there is:   GET /webhooks/endpoints"
 const STORE_AWAY = "The store of the endpoints does not answer now, and nothing was changed; try again."
@@ -111,22 +82,25 @@ const checkCertificates = (payload: Update): Effect.Effect<void, Problems.Invali
   return Effect.fail(new Problems.InvalidRequest({ detail: `${detail}.`, errors }))
 }
 
-const said = (message: string, endpointId: EndpointId, changed: ReadonlyArray<string>) =>
-  Effect.logInfo(message).pipe(Effect.annotateLogs({ endpointId, changed: changed.join(", ") }))
+const addressProblem = ({ message }: AddressRefused) =>
+  Effect.fail(new Problems.AddressNotAllowed({ detail: message, errors: [{ field: "url", problem: message }] }))
 
 export const layer = HttpApiBuilder.group(
   SubscriptionApi,
   "endpoints",
   Effect.fn(function*(group) {
     const store = yield* EndpointStore
+    const guard = yield* AddressGuard
     return group.handleAll({
       list: Effect.fn("EndpointApi.list")(function*() {
         const endpoints = yield* store.list.pipe(Effect.catch(storeProblem))
-        return { endpoints: endpoints.map((endpoint) => view(endpoint, Date.now())) }
+        const { scope } = yield* ApiCaller
+        return { endpoints: endpoints.map((endpoint) => ApiViews.endpoint(endpoint, Date.now(), scope)) }
       }),
       update: Effect.fn("EndpointApi.update")(function*({ params: { id }, payload }) {
         if (!isId(id)) return yield* notThere()
         yield* checkCertificates(payload)
+        if (payload.url !== undefined) yield* guard.check(payload.url).pipe(Effect.catch(addressProblem))
         const { concurrency, gzip, order, paused, rate, url } = payload
         const change = { url, order, concurrency, rate, gzip, paused, batch: batchOf(payload.batch), sending: sendingOf(payload) }
         const endpoint = yield* store.update(id, change).pipe(
@@ -136,8 +110,10 @@ export const layer = HttpApiBuilder.group(
           })
         )
         if (endpoint === undefined) return yield* notThere()
-        yield* said("An endpoint was changed.", id, Object.keys(payload))
-        return view(endpoint, Date.now())
+        yield* Audit.record({
+          action: "endpoint.update", url: endpoint.url, details: { endpointId: id, changed: Object.keys(payload).join(", ") }
+        })
+        return ApiViews.endpoint(endpoint, Date.now(), "manage")
       }),
       rotateSecret: Effect.fn("EndpointApi.rotateSecret")(function*({ params: { id }, payload }) {
         if (!isId(id)) return yield* notThere()
@@ -153,7 +129,7 @@ export const layer = HttpApiBuilder.group(
           })
         )
         if (rotated === undefined) return yield* notThere()
-        yield* said("An endpoint signs with a new secret.", id, ["secret"])
+        yield* Audit.record({ action: "endpoint.rotate-secret", details: { endpointId: id } })
         const { overlapUntilMs, secret } = rotated
         return {
           endpoint_id: id,

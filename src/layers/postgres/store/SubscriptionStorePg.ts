@@ -103,7 +103,7 @@ export const make = Effect.gen(function*() {
     return { subscription: subscriptionOf(row), endpointEnded, withdrawn: found?.withdrawn ?? 0 }
   })
 
-  const hinted = <A, E>(work: Effect.Effect<A | undefined, E>) =>
+  const hinted = <A, E>(work: Effect.Effect<A, E>) =>
     Effect.tap(work, (result) => (result === undefined ? Effect.void : StoreHints.notify(sql)))
 
   return SubscriptionStore.of({
