@@ -45,9 +45,63 @@ export const rangesOf = (
   return ranges
 }
 
+/** What a segment has for one endpoint, without its bytes. */
+export interface SegmentPart {
+  readonly endpointId: EndpointId
+  readonly events: number
+  /** Of bodies. */
+  readonly bytes: number
+  /** Numbers from `first` to `last` under `epoch`; 0: none has a number; -1: they do not follow each other. */
+  readonly epoch: string
+  readonly first: number
+  readonly last: number
+}
+
+/** One for each endpoint, in the order of their first events. */
+export const partsOf = (events: ReadonlyArray<SegmentEvent>): ReadonlyArray<SegmentPart> => {
+  const parts = new Map<EndpointId, { -readonly [K in keyof SegmentPart]: SegmentPart[K] }>()
+  for (const { body, targets } of events) {
+    for (const { endpointId, epoch, sequence } of targets) {
+      let part = parts.get(endpointId)
+      if (part === undefined) parts.set(endpointId, part = { endpointId, events: 0, bytes: 0, epoch, first: 0, last: 0 })
+      part.events++
+      part.bytes += body.byteLength
+      if (sequence === 0 || part.first === -1) continue
+      if (part.first === 0) [part.epoch, part.first, part.last] = [epoch, sequence, sequence]
+      else if (part.epoch === epoch && part.last + 1 === sequence) part.last = sequence
+      else [part.first, part.last] = [-1, -1]
+    }
+  }
+  return [...parts.values()]
+}
+
 /** The same for a batch that is appended once more; another batch of one process has another. */
 export const nameOfBatch = (events: ReadonlyArray<SegmentEvent>): string => {
   const [first, last] = [events[0], events.at(-1)]
   const target = first?.targets[0]
   return `${events.length} ${first?.id} ${last?.id} ${target?.endpointId} ${target?.sequence}`
+}
+
+/** An operator erased it (`Segments.erase`): no body is empty otherwise. Its place stays, so that places of others do. */
+export const isErased = (event: Pick<SegmentEvent, "body">): boolean => event.body.byteLength === 0
+
+const NO_BODY = new Uint8Array()
+
+/**
+ * The same events with those erased for `endpoint` that match: for an event of others, too, an empty one of its own
+ * stands in its place. `undefined`: none matches.
+ */
+export const erase = (
+  events: ReadonlyArray<SegmentEvent>, endpoint: EndpointId, matches: (event: SegmentEvent) => boolean
+): { readonly events: ReadonlyArray<SegmentEvent>; readonly erased: ReadonlyArray<SegmentEvent> } | undefined => {
+  const erased: Array<SegmentEvent> = []
+  const kept = events.flatMap((event): ReadonlyArray<SegmentEvent> => {
+    const own = event.targets.filter(({ endpointId }) => endpointId === endpoint)
+    if (own.length === 0 || isErased(event) || !matches(event)) return [event]
+    erased.push({ ...event, targets: own })
+    const empty = { ...event, body: NO_BODY, targets: own }
+    const targets = event.targets.filter(({ endpointId }) => endpointId !== endpoint)
+    return targets.length === 0 ? [empty] : [{ ...event, targets }, empty]
+  })
+  return erased.length === 0 ? undefined : { events: kept, erased }
 }

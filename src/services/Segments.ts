@@ -61,6 +61,14 @@ export class Segments extends Context.Service<Segments, {
   pass(stream: StreamId, cursors: ReadonlyMap<EndpointId, SegmentCursor>): Effect.Effect<void, SegmentsError>
   /** Numbers of what waits for the endpoint, in order; those without a number are left out. To be recorded before `end`. */
   numbers(stream: StreamId, endpoint: EndpointId): Effect.Effect<ReadonlyArray<NumberRange>, SegmentsError>
+  /** What waits for whom now, without their cursors' bodies being read. Changes nothing: for tools beside the service, too. */
+  backlog(stream: StreamId): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
+  /**
+   * Bodies of the endpoint's waiting events that match are erased; their places stay, with an empty body, and `numbers`
+   * leaves them out (`domain/Segment.isErased`): readers pass over them. `before` runs for the matching ones of a segment
+   * before it is written again, so that their numbers are recorded; if it fails, so does this. Returns how many were erased.
+   */
+  erase<E>(stream: StreamId, endpoint: EndpointId, matches: (event: SegmentEvent) => boolean, before: (erased: ReadonlyArray<SegmentEvent>) => Effect.Effect<void, E>): Effect.Effect<number, SegmentsError | E>
   /** The endpoint ended, or its backlog is given up: nothing waits for it any more. Returns how many did. */
   end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, SegmentsError>
 }>()("pgstream/services/Segments") {}

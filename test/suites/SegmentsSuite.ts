@@ -189,6 +189,58 @@ export const suite = <E>(name: string, layer: Layer.Layer<Segments, E>) =>
         assert.deepStrictEqual((yield* segments.open(stream, 99)).map(({ events }) => events).sort(), [1, 9])
       }))
 
+    it.effect("says what waits for whom, and changes nothing by it", () =>
+      Effect.gen(function*() {
+        const segments = yield* Segments
+        const [stream, a, b] = [newStream(), randomUUID(), randomUUID()]
+        yield* segments.open(stream, 0)
+        assert.deepStrictEqual(yield* segments.backlog(stream), [])
+        const first = yield* segments.append(stream, [event(1, [a, b]), event(2, [a])])
+        yield* segments.append(stream, [event(3, [a, b])])
+        yield* segments.pass(stream, new Map([[a, { segment: first, index: 1 }]]))
+        const all = yield* segments.backlog(stream)
+        assert.deepStrictEqual(new Map(all.map(({ endpointId, events }) => [endpointId, events])), new Map([[a, 2], [b, 2]]))
+        assert.deepStrictEqual(yield* reads(stream, b), [1, 3])
+      }))
+
+    it.effect("erases bodies of one endpoint; places, numbers of others and their bodies stay", () =>
+      Effect.gen(function*() {
+        const segments = yield* Segments
+        const [stream, a, b] = [newStream(), randomUUID(), randomUUID()]
+        yield* segments.open(stream, 0)
+        const first = yield* segments.append(stream, [event(1, [a, b]), event(2, [a]), event(3, [a, b]), event(4, [b])])
+        yield* segments.append(stream, [event(5, [a, b])])
+        const seen: Array<number> = []
+        const before = (erased: ReadonlyArray<SegmentEvent>) =>
+          Effect.sync(() => void seen.push(...erased.map(({ targets }) => targets[0]!.sequence)))
+        const matches = ({ commitLsn }: SegmentEvent) => commitLsn !== 1 && commitLsn !== 4
+        assert.strictEqual(yield* segments.erase(stream, a, matches, before), 3)
+        assert.deepStrictEqual(seen, [2, 3, 5])
+        assert.strictEqual(yield* segments.erase(stream, a, matches, before), 0)
+        const bodies = (endpoint: string) =>
+          Effect.map(segments.read(stream, endpoint, start), (segment) => segment!.events.map(({ body, id }) => [id, Buffer.from(body).toString()]))
+        const whole = (n: number, text = `{"Data":${n}}`) => [event(n, []).id, text]
+        assert.deepStrictEqual(yield* bodies(a), [whole(1), whole(2, ""), whole(3, "")])
+        assert.deepStrictEqual(yield* bodies(b), [whole(1), whole(3), whole(4)])
+        assert.deepStrictEqual(yield* segments.numbers(stream, a), [{ epoch: "00000000000000e1", first: 1, last: 1 }])
+        assert.deepStrictEqual(yield* reads(stream, b, { segment: first, index: 1 }), [3, 4, 5])
+        assert.deepStrictEqual(yield* reads(stream, a, { segment: first, index: 2 }), [3, 5])
+        yield* segments.pass(stream, new Map([[a, { segment: first, index: 3 }]]))
+        assert.deepStrictEqual(yield* reads(stream, a, { segment: first, index: 3 }), [5])
+      }))
+
+    it.effect("erases nothing that could not be recorded before", () =>
+      Effect.gen(function*() {
+        const segments = yield* Segments
+        const [stream, a] = [newStream(), randomUUID()]
+        yield* segments.open(stream, 0)
+        yield* segments.append(stream, [event(1, [a])])
+        const failed = yield* Effect.flip(segments.erase(stream, a, () => true, () => Effect.fail("no room" as const)))
+        assert.strictEqual(failed, "no room")
+        assert.strictEqual((yield* segments.read(stream, a, start))!.events[0]!.body.byteLength, 10)
+        assert.strictEqual(yield* segments.erase(stream, randomUUID(), () => true, () => Effect.void), 0)
+      }))
+
     it.effect("takes large bodies, and many endpoints", () =>
       Effect.gen(function*() {
         const segments = yield* Segments

@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { nameOfBatch, rangesOf, type SegmentEvent } from "../../domain/Segment.ts"
+import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent } from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
 import { type Backlog, type Segment, type SegmentCursor, Segments } from "../../services/Segments.ts"
@@ -124,8 +124,28 @@ export const layer: Layer.Layer<Segments> = Layer.sync(Segments, () => {
         const log = logOf(stream)
         const cursor = log.cursors.get(endpoint)
         if (cursor === undefined) return []
-        return rangesOf([...waiting(log, endpoint, cursor)].flatMap(({ events }) => events.map(({ targets }) => targets[0]!)))
+        return rangesOf([...waiting(log, endpoint, cursor)].flatMap(({ events }) => events.filter((event) => !isErased(event)).map(({ targets }) => targets[0]!)))
       }),
+    backlog: (stream) =>
+      Effect.sync(() => {
+        const log = logOf(stream)
+        return Array.from(log.cursors, ([endpoint, cursor]) => backlogOf(log, endpoint, cursor))
+      }),
+    erase: Effect.fnUntraced(function*(stream, endpoint, matches, before) {
+      const log = logOf(stream)
+      const cursor = log.cursors.get(endpoint)
+      let count = 0
+      for (const { events: own, number } of cursor === undefined ? [] : [...waiting(log, endpoint, cursor)]) {
+        const ids = new Set(own.map(({ id }) => id))
+        const segment = log.segments.find((each) => each.number === number)
+        const found = segment && erase(segment.events, endpoint, (event) => ids.has(event.id) && matches(event))
+        if (found === undefined) continue
+        yield* before(found.erased)
+        log.segments = log.segments.map((each) => (each.number === number ? { ...each, events: found.events } : each))
+        count += found.erased.length
+      }
+      return count
+    }),
     end: (stream, endpoint) =>
       Effect.sync(() => {
         const log = logOf(stream)
