@@ -22,7 +22,8 @@ const source: ReadonlyArray<Key> = [
 const store: ReadonlyArray<Key> = [
   { id: "store.url", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL", yaml: "target.webhooks.subscriptions.store.url", kind: "url", state: "works", standard: "", meaning: "Database of subscriptions, checkpoint and parked deliveries. Choose the source database where you can: only there is a subscription a position in the stream." },
   { id: "store.cache", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_ENABLED", yaml: "target.webhooks.subscriptions.store.cache.enabled", kind: "boolean", state: "works", standard: "false", meaning: "With the store in the source it makes no difference: definitions come with the stream. Elsewhere, `false` looks every second, `true` at the interval below." },
-  { id: "store.refresh", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_REFRESH_INTERVAL", yaml: "target.webhooks.subscriptions.store.cache.refresh_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "60s", meaning: "A store elsewhere, and the endpoints, are read again at least this often." }
+  { id: "store.refresh", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_CACHE_REFRESH_INTERVAL", yaml: "target.webhooks.subscriptions.store.cache.refresh_interval", kind: "duration", yamlUnit: "s", state: "works", standard: "60s", meaning: "A store elsewhere, and the endpoints, are read again at least this often." },
+  { id: "store.max", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_MAX", yaml: "target.webhooks.subscriptions.max", kind: "count", range: [1, 1_000_000], state: "works", standard: "10000", meaning: "Subscriptions that the API and `pgstream subscriptions add` let in; then `TooManySubscriptions`. Rows that are written with SQL are not held to it." }
 ]
 
 const secrets: ReadonlyArray<Key> = [
@@ -59,7 +60,7 @@ const notifier: ReadonlyArray<Key> = [
 
 const api: ReadonlyArray<Key> = [
   { id: "api.address", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS", yaml: "target.webhooks.subscriptions.server.address", kind: "address", state: "works", standard: "127.0.0.1:9900", meaning: "Address of the subscription API. `:9900` is every interface; any address that is not loopback needs a token or the key `allow_unauthenticated`." },
-  { id: "api.token", env: "PGSTREAM_API_TOKEN", yaml: "target.webhooks.subscriptions.server.token", kind: "secret", state: "works", standard: "", meaning: "Required as `Authorization: Bearer …` on each request of the API." },
+  { id: "api.token", env: "PGSTREAM_API_TOKEN", yaml: "target.webhooks.subscriptions.server.token", kind: "secret", state: "works", standard: "", meaning: "A token of the API with the scope `manage`. As soon as there is one, here or made with `pgstream tokens add`, each request needs one as `Authorization: Bearer …`." },
   { id: "api.allow", env: "PGSTREAM_API_ALLOW_UNAUTHENTICATED", yaml: "target.webhooks.subscriptions.server.allow_unauthenticated", kind: "boolean", state: "works", standard: "false", meaning: "Lets the API listen beyond loopback without a token." },
   { id: "api.readTimeout", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_READ_TIMEOUT", yaml: "target.webhooks.subscriptions.server.read_timeout", kind: "duration", yamlUnit: "s", state: "works", standard: "5s", meaning: "Time for a whole request to arrive." },
   { id: "api.writeTimeout", env: "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_WRITE_TIMEOUT", yaml: "target.webhooks.subscriptions.server.write_timeout", kind: "duration", yamlUnit: "s", state: "works", standard: "10s", meaning: "Time for a response to leave." },

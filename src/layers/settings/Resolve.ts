@@ -22,6 +22,8 @@ export interface AppSettings {
   readonly source: SourceSettingsShape
   readonly snapshot: SnapshotSettingsShape
   readonly store: StoreSettingsShape
+  /** Subscriptions that are let in. */
+  readonly subscriptions: { readonly max: number }
   readonly secrets: SecretSettingsShape
   readonly notifier: NotifierSettingsShape
   readonly api: ApiSettingsShape
@@ -61,6 +63,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const secrets = {
     key: reader.parsed("secrets.key", Value.secretKey), previous: reader.parsed("secrets.previous", Value.secretKeys) ?? []
   }
+  const subscriptions = { max: reader.count("store.max", 10_000) }
   const notifier = readNotifier(reader)
   const api = readApi(reader)
   const guard = readGuard(reader, api)
@@ -70,7 +73,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    snapshot, secrets, notifier, api, guard, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    snapshot, subscriptions, secrets, notifier, api, guard, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import { AddressGuardSettings } from "../../services/AddressGuard.ts"
-import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings } from "../../services/Settings.ts"
+import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings, SubscriptionSettings } from "../../services/Settings.ts"
 import { SnapshotSettings } from "../../services/SnapshotSettings.ts"
 import type { AppSettings } from "./Resolve.ts"
 
@@ -11,6 +11,7 @@ export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | Store
     Context.make(SourceSettings, settings.source).pipe(
       Context.add(SnapshotSettings, settings.snapshot),
       Context.add(StoreSettings, settings.store),
+      Context.add(SubscriptionSettings, settings.subscriptions),
       Context.add(SecretSettings, settings.secrets),
       Context.add(NotifierSettings, settings.notifier),
       Context.add(ApiSettings, settings.api),
