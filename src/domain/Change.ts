@@ -112,6 +112,16 @@ export interface Change {
   metadata: EventMetadata | undefined
   /** Schema events only: oids of the tables that their statement changed, for the order. */
   affects: ReadonlyArray<number> | undefined
+  /** Only what a copy sends: who asked. It has no number. */
+  readonly copy?: CopyOrigin
+}
+
+/** Where a row of a copy, or the schema entry before it, comes from. */
+export interface CopyOrigin {
+  /** `webhook-id`: `s-<32 hex digits>`. */
+  readonly id: EventId.EventId
+  /** The subscription that asked, whatever event types it takes; `undefined`: every one that takes inserts of the table. */
+  readonly subscription: string | undefined
 }
 
 /** `metadata` and column ids of a payload (golden/SCENARIOS.md). One object per (table shape, schema entry): a cache key too. */

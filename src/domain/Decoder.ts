@@ -7,7 +7,7 @@
  * - `ordinal` counts from 0 the row changes, the relations of each TRUNCATE and the transactional messages of a
  *   transaction as the plugin hands them out, before any filter: tables of our own are counted and dropped.
  * - Rows of the schema `pgstream` are dropped, but for those of `ddl`, `webhook_subscriptions` and `marks`; so are
- *   messages with the prefix `pgstream`.
+ *   messages with the prefix `pgstream`, but for the marks of copies.
  * - Lazy: the rows of a change are split into columns when somebody asks. Views keep the frame's buffer alive.
  */
 import type { Item } from "./Chunk.ts"

@@ -4,6 +4,7 @@
  * - `<16 hex digits>-<hex>-<n>`: LSN of the commit record, commit time in µs since 2000, place in the transaction.
  * - `<event id>-<k>`: the k-th schema event made from a row of `pgstream.ddl`.
  * - `<16 hex digits>-m`: a non-transactional message, by its own LSN.
+ * - `s-<32 hex digits>`: a row of a copy, by the request, the row's key and its version.
  */
 import { type Lsn, toHex16 } from "./Lsn.ts"
 
@@ -18,9 +19,14 @@ interface Identified {
   readonly ordinal: number
   readonly sub: number
   readonly lsn: Lsn
+  readonly copy?: { readonly id: EventId }
 }
 
+/** Of a copy, not of the stream. */
+export const isCopied = (id: EventId): boolean => id.charCodeAt(0) === 0x73 && id.charCodeAt(1) === 0x2d
+
 export const of = (change: Identified): EventId => {
+  if (change.copy !== undefined) return change.copy.id
   if (change.ordinal < 0) return `${toHex16(change.lsn)}-m`
   const id = change.transaction.idPrefix + change.ordinal
   return change.sub < 0 ? id : `${id}-${change.sub}`

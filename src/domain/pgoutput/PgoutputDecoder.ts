@@ -7,6 +7,7 @@ import type { OldRowKind } from "../Change.ts"
 import type { Item } from "../Chunk.ts"
 import type { Decoder, DecoderOptions } from "../Decoder.ts"
 import type { Frame } from "../Frame.ts"
+import * as Mark from "../copy/Mark.ts"
 import * as Lsn from "../Lsn.ts"
 import * as Timestamp from "../Timestamp.ts"
 import { OpenTransaction, outside, ownSchema, transactionOf } from "../Transactions.ts"
@@ -162,7 +163,7 @@ export class PgoutputDecoder implements Decoder {
       return `a logical message of ${end - start} bytes, over the limit of ${this.maxFrameBytes}`
     }
     const ordinal = transactional ? this.open.next() : -1
-    if (prefix === ownSchema) return undefined
+    if (prefix === ownSchema && !(transactional && Mark.isMark(bytes, stop + 5, end))) return undefined
     const message = { prefix, transactional, bytes, start: stop + 5, end }
     out.push(new PgoutputChange("M", transaction, ordinal, frame.lsn, undefined, "", message, end - start, bytes, 0, 0))
     return undefined

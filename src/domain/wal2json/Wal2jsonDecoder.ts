@@ -6,6 +6,7 @@
 import type { Item } from "../Chunk.ts"
 import type { Decoder, DecoderOptions } from "../Decoder.ts"
 import type { Frame } from "../Frame.ts"
+import * as Mark from "../copy/Mark.ts"
 import * as Lsn from "../Lsn.ts"
 import * as Timestamp from "../Timestamp.ts"
 import { OpenTransaction, outside, ownSchema, transactionOf } from "../Transactions.ts"
@@ -214,7 +215,7 @@ export class Wal2jsonDecoder implements Decoder {
       return `a logical message of ${end - start} bytes, over the limit of ${this.maxFrameBytes}`
     }
     const ordinal = transactional ? this.open.next() : -1
-    if (prefix === ownSchema) return undefined
+    if (prefix === ownSchema && !(transactional && Mark.isMark(bytes, contentFrom, contentTo))) return undefined
     const target = Buffer.allocUnsafe(contentTo - contentFrom)
     const size = JsonText.unescape(bytes, contentFrom, contentTo, target, 0)
     const message = { prefix, transactional, bytes: target, start: 0, end: size }
