@@ -36,6 +36,7 @@ export interface CopyHandlers {
 }
 
 const COPY_DATA = 0x64
+const DATA_ROW = 0x44
 const COPY_DONE = 0x63
 const QUERY = 0x51
 const CLOSE_LIMIT_MS = 2_000
@@ -49,9 +50,14 @@ const frame = (type: number, body: Uint8Array): Buffer => {
   return bytes
 }
 
+/** Body of a DataRow message, `bytes[start … end)`: memory that is not written to again. */
+export type RowHandler = (bytes: Buffer, start: number, end: number) => void
+
 interface Pending {
   readonly rows: Array<Row>
   readonly copy: CopyHandlers | undefined
+  /** Takes the rows of the statements as they are. */
+  readonly raw?: RowHandler | undefined
   names: ReadonlyArray<string>
   error: ServerError | undefined
   readonly done: (rows: ReadonlyArray<Row>) => void
@@ -78,6 +84,7 @@ export class Session {
       message: (type, bytes, start, end) => {
         if (this.#dead !== undefined) return
         if (type === COPY_DATA && this.#copy !== undefined) this.#copy.data(bytes, start, end)
+        else if (type === DATA_ROW && this.#pending?.raw !== undefined) this.#pending.raw(bytes, start, end)
         else this.#other(type, bytes.subarray(start, end))
       },
       batch: (bytesRead) => this.#copy?.batch(bytesRead) ?? true,
@@ -151,12 +158,12 @@ export class Session {
   }
 
   /** Runs one statement or replication command. Rejects with a `ServerError`, or the loss of the connection. */
-  query(sql: string, copy?: CopyHandlers): Promise<ReadonlyArray<Row>> {
+  query(sql: string, copy?: CopyHandlers, raw?: RowHandler): Promise<ReadonlyArray<Row>> {
     return new Promise((resolve, reject) => {
       if (this.#dead !== undefined) return reject(this.#dead)
       if (this.#pending !== undefined || this.#copy !== undefined)
         return reject(new Error("the session is busy"))
-      this.#pending = { rows: [], names: [], copy, error: undefined, done: resolve, fail: reject }
+      this.#pending = { rows: [], names: [], copy, raw, error: undefined, done: resolve, fail: reject }
       this.#socket!.write(frame(QUERY, encoder.encode(`${sql}\0`)))
       return undefined
     })
@@ -252,6 +259,11 @@ export class Session {
     this.#socket?.destroy()
     pending?.fail(cause)
     copy?.failed(cause)
+  }
+
+  /** It can be asked once more. */
+  get usable(): boolean {
+    return this.#dead === undefined && this.#pending === undefined && this.#copy === undefined
   }
 
   /** Asks the server, over a socket of its own, to cancel what this session runs. Never rejects. */
