@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import { type AddressPolicy, nothingAllowed, type OwnListener } from "../domain/AddressRules.ts"
 
 /** `reason` of a NoAnswer by the guard: the same request would be refused again, so it is not retried like an outage. */
-export const ADDRESS_NOT_ALLOWED = "address not allowed"
+export { NOT_ALLOWED as ADDRESS_NOT_ALLOWED } from "../domain/RetryPolicy.ts"
 
 export interface AddressGuardSettingsShape extends AddressPolicy {
   /** API and health, as configured; what this process listens at is added to them. */
