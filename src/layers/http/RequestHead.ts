@@ -10,12 +10,15 @@ type Headers = ReadonlyArray<readonly [name: string, value: string]>
 
 const lines = (headers: Headers): string => headers.map(([name, value]) => `${name}: ${value}\r\n`).join("")
 
-/** `undefined`: a name or a value is one that HTTP does not allow. `path`: with the query. */
-export const prefixOf = (origin: string, path: string, headers: Headers): Buffer | undefined => {
+/**
+ * `undefined`: a name or a value is one that HTTP does not allow. `path`: with the query. `absolute`: a proxy gets the
+ * request, and is told the whole URL.
+ */
+export const prefixOf = (origin: string, path: string, headers: Headers, absolute = false): Buffer | undefined => {
   const sendable = headers.every(([name, value]) => NAME.test(name) && VALUE.test(value))
   if (!sendable || !/^\/[\x21-\x7e]*$/.test(path)) return undefined
   const { host } = new URL(origin)
-  return Buffer.from(`POST ${path} HTTP/1.1\r\n${lines([["host", host], ["connection", "keep-alive"], ...headers])}`, "latin1")
+  return Buffer.from(`POST ${absolute ? origin : ""}${path} HTTP/1.1\r\n${lines([["host", host], ["connection", "keep-alive"], ...headers])}`, "latin1")
 }
 
 /** What it writes into a head can be written there. */

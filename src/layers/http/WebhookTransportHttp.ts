@@ -6,7 +6,8 @@
  * - Authorization: what the endpoint has, else the URL's userinfo.
  * - Redirects are not followed: a receiver's redirect would turn the POST into a GET, or carry it
  *   elsewhere.
- * - Every connection passes the address guard, by the address that it is connected to.
+ * - Every connection passes the address guard, by the address that it is connected to, or goes by way of a proxy that
+ *   the environment names (`ProxySettings`).
  * - An attempt ends, at the latest, `attemptTimeoutMs` after it began, whatever the server does:
  *   one timer per endpoint looks at all lanes, so the real limit is up to a tenth above.
  */
@@ -15,17 +16,19 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type { AttemptResult } from "../../domain/Delivery.ts"
+import { proxyFor } from "../../domain/ProxyRules.ts"
 import * as Sending from "../../domain/Sending.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import { AddressGuardSettings } from "../../services/AddressGuard.ts"
+import { ProxySettings, type ProxySettingsShape } from "../../services/ProxySettings.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import {
   type EndpointConnection, type OutgoingRequest, WebhookTransport
 } from "../../services/WebhookTransport.ts"
 import { version } from "../../version.ts"
 import { compress, MIN_BYTES } from "./compressing.ts"
-import { type Connect, connectorFor } from "./connecting.ts"
+import { type Connect, connectorFor, type Route } from "./connecting.ts"
 import { type Guard, guardOf } from "./guarding.ts"
 import { Lane } from "./Lane.ts"
 import { headOf, isSendable, prefixOf } from "./RequestHead.ts"
@@ -42,11 +45,20 @@ const unusable = (reason: string): EndpointConnection => ({
   send: (_request, done) => queueMicrotask(() => done({ _tag: "NoAnswer", reason }))
 })
 
+const PROXY_AUTHENTICATION_REQUIRED = 407
+
+const ofProxy = (result: AttemptResult): AttemptResult =>
+  result._tag === "Refused" && result.status === PROXY_AUTHENTICATION_REQUIRED
+    ? { _tag: "NoAnswer", reason: `proxy refused: ${PROXY_AUTHENTICATION_REQUIRED}` }
+    : result
+
 interface ConnectionOptions {
   /** Of each head: what is the same in all of them. */
   readonly prefix: Uint8Array
   readonly connect: Connect
   readonly signer: Signer | undefined
+  /** Requests go to a proxy that is told the whole URL: 407 is its answer. */
+  readonly absolute: boolean
   readonly gzip: boolean
   readonly concurrency: number
   readonly attemptTimeoutMs: number
@@ -71,7 +83,7 @@ class Connection implements EndpointConnection {
     if (this.closed) return queueMicrotask(() => done(stopped))
     const lane = this.idle.pop() ?? this.another()
     if (++this.busy === 1) this.watch()
-    lane.begin(performance.now() + this.options.attemptTimeoutMs, done)
+    lane.begin(performance.now() + this.options.attemptTimeoutMs, this.options.absolute ? (result) => done(ofProxy(result)) : done)
     if (!isSendable(request)) return queueMicrotask(() => lane.refuse("request has a header that HTTP does not allow"))
     this.tick(Date.now())
     const { body } = request
@@ -141,22 +153,32 @@ class Connection implements EndpointConnection {
   }
 }
 
+const routeTo = (origin: string, proxies: ProxySettingsShape): Route | undefined => {
+  const proxy = proxyFor(proxies, origin)
+  return proxy === undefined ? undefined : { proxy, isGuard: proxies.isGuard }
+}
+
 /** Its connection, to be closed; or why there is none. */
 const connectionTo = (
-  endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, guard: Guard
+  endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, guard: Guard, proxies: ProxySettingsShape
 ): Connection | string => {
   const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
   const authorization = content.auth === null ? target.authorization : Sending.authorizationOf(content.auth)
+  const route = routeTo(target.origin, proxies)
+  const absolute = route !== undefined && target.origin.startsWith("http:")
   const prefix = prefixOf(target.origin, target.path, [
     ["content-type", "application/json"],
     ["user-agent", USER_AGENT],
+    ...(absolute && route.proxy.authorization !== undefined
+      ? [["proxy-authorization", Redacted.value(route.proxy.authorization)] as const]
+      : []),
     ...(authorization === undefined ? [] : [["authorization", authorization] as const]),
     ...Object.entries(content.headers)
-  ])
+  ], absolute)
   if (prefix === undefined) return "the endpoint has a header that HTTP does not allow"
   try {
     return new Connection({
-      prefix, attemptTimeoutMs, connect: connectorFor(target.origin, guard, content), signer: signerFor(endpoint.sending),
+      prefix, attemptTimeoutMs, connect: connectorFor(target.origin, guard, content, route), signer: signerFor(endpoint.sending), absolute,
       gzip: endpoint.gzip === true, concurrency: endpoint.concurrency
     })
   } catch {
@@ -169,12 +191,13 @@ export const layer = Layer.effect(
   Effect.gen(function*() {
     const settings = yield* NotifierSettings
     const guard = guardOf(yield* AddressGuardSettings)
+    const proxies = yield* ProxySettings
     return WebhookTransport.of({
       open: (endpoint) =>
         Effect.gen(function*() {
           const target = WebhookUrl.parse(endpoint.url)
           if (Result.isFailure(target)) return unusable("not a usable URL")
-          const connection = connectionTo(endpoint, target.success, settings.attemptTimeoutMs, guard)
+          const connection = connectionTo(endpoint, target.success, settings.attemptTimeoutMs, guard, proxies)
           if (typeof connection === "string") return unusable(connection)
           return yield* Effect.acquireRelease(Effect.succeed(connection), (opened) => Effect.sync(() => opened.close()))
         })

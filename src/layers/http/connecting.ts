@@ -1,9 +1,12 @@
 /** How sockets to endpoints are opened, and what went wrong with them, in constant words. */
+import * as Redacted from "effect/Redacted"
 import { connect as connectTcp, isIP, type OnReadOpts, Socket } from "node:net"
 import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext } from "node:tls"
 import { hostOf } from "../../domain/AddressRules.ts"
+import type { Proxy } from "../../domain/ProxyRules.ts"
 import { ADDRESS_NOT_ALLOWED } from "../../services/AddressGuard.ts"
 import { AddressNotAllowed, type Guard, guardedLookup, NOT_ALLOWED_CODE } from "./guarding.ts"
+import { ProxyError, tunnel } from "./proxies.ts"
 
 /**
  * Opens a connection. The socket that is given back is only there to be destroyed; `ready` is called once, later, with
@@ -96,12 +99,43 @@ const secured = (open: Connect, host: string, secureContext: SecureContext): Con
     })
 }
 
-/** With `https:` the server's certificate is verified. Throws where `certificates` cannot be used. */
-export const connectorFor = (origin: string, guard: Guard, certificates = NO_CERTIFICATES): Connect => {
-  const { hostname, port, protocol } = new URL(origin)
-  const host = hostOf(hostname)
-  const secure = protocol === "https:"
-  const open = direct(host, Number(port === "" ? (secure ? 443 : 80) : port), guard)
+/** Whoever configures the program chose it. */
+const unguarded: Guard = { refusal: () => undefined }
+
+/** What goes wrong on the way to the proxy is said to be there. */
+const toProxy = (proxy: Proxy): Connect => {
+  const plain = direct(proxy.host, proxy.port, unguarded)
+  const open = proxy.secure ? secured(plain, proxy.host, trusted()) : plain
+  return (onread, ready) =>
+    open(onread, (error, socket) =>
+      ready(error === undefined ? undefined : new ProxyError(`proxy: ${reasonOf(error)}`), socket))
+}
+
+/** By way of a proxy. `isGuard`: it judges where it connects to. */
+export interface Route {
+  readonly proxy: Proxy
+  readonly isGuard: boolean
+}
+
+/** The name of the host is resolved by the proxy; an address that stands in the URL is judged here, too. */
+const byProxy = (host: string, port: number, secure: boolean, { isGuard, proxy }: Route, guard: Guard): Connect => {
+  if (!isGuard && isIP(host) !== 0 && guard.refusal(host, host, port) !== undefined) return (_onread, ready) => refused(ready)
+  if (!secure) return toProxy(proxy)
+  return tunnel(toProxy(proxy), host, port, proxy.authorization === undefined ? undefined : Redacted.value(proxy.authorization))
+}
+
+/**
+ * With `https:` the server's certificate is verified. Throws where `certificates` cannot be used. `http:` by way of a
+ * proxy: requests are to name the whole URL.
+ */
+export const connectorFor = (
+  origin: string, guard: Guard, certificates = NO_CERTIFICATES, route: Route | undefined = undefined
+): Connect => {
+  const url = new URL(origin)
+  const host = hostOf(url.hostname)
+  const secure = url.protocol === "https:"
+  const port = Number(url.port === "" ? (secure ? 443 : 80) : url.port)
+  const open = route === undefined ? direct(host, port, guard) : byProxy(host, port, secure, route, guard)
   return secure ? secured(open, host, contextFor(certificates)) : open
 }
 
@@ -126,6 +160,7 @@ const codeOf = (error: Error): string => ("code" in error ? String(error.code) :
 
 /** Never shows a URL, a host or a value. */
 export const reasonOf = (error: Error): string => {
+  if (error instanceof ProxyError) return error.message
   const code = codeOf(error)
   const words = known.get(code)
   if (words !== undefined) return words

@@ -10,6 +10,8 @@ import type { Plugin } from "../../services/ChangeSource.ts"
 import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SecretSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
 import type { SnapshotSettingsShape } from "../../services/SnapshotSettings.ts"
 import { collect, type Collected, type Input, type Problem } from "./Collect.ts"
+import { readProxies } from "./ResolveProxy.ts"
+import type { ProxySettingsShape } from "../../services/ProxySettings.ts"
 import { Reader } from "./Reader.ts"
 import { readGuard } from "./ResolveGuard.ts"
 import { isOfSnapshot, readMode, readSnapshot } from "./ResolveSnapshot.ts"
@@ -28,6 +30,7 @@ export interface AppSettings {
   readonly notifier: NotifierSettingsShape
   readonly api: ApiSettingsShape
   readonly guard: AddressGuardSettingsShape
+  readonly proxies: ProxySettingsShape
   readonly injector: boolean
   /** Of a slot that `init` makes; `undefined`: pgoutput. */
   readonly plugin: Plugin | undefined
@@ -67,13 +70,14 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const notifier = readNotifier(reader)
   const api = readApi(reader)
   const guard = readGuard(reader, api)
+  const proxies = readProxies(reader, collected, guard)
   const injector = readInjector(reader, collected, source)
   const plugin = reader.choice("source.plugin", ["pgoutput", "wal2json"] as const)
   const schemaScanIntervalMs = reader.duration("source.scan", 10_000)
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    snapshot, subscriptions, secrets, notifier, api, guard, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    snapshot, subscriptions, secrets, notifier, api, guard, proxies, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }

@@ -2,6 +2,7 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import { AddressGuardSettings } from "../../services/AddressGuard.ts"
+import { ProxySettings } from "../../services/ProxySettings.ts"
 import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings, SubscriptionSettings } from "../../services/Settings.ts"
 import { SnapshotSettings } from "../../services/SnapshotSettings.ts"
 import type { AppSettings } from "./Resolve.ts"
@@ -15,6 +16,7 @@ export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | Store
       Context.add(SecretSettings, settings.secrets),
       Context.add(NotifierSettings, settings.notifier),
       Context.add(ApiSettings, settings.api),
-      Context.add(AddressGuardSettings, settings.guard)
+      Context.add(AddressGuardSettings, settings.guard),
+      Context.add(ProxySettings, settings.proxies)
     )
   )
