@@ -2,7 +2,7 @@
  * A schema event as a change of the stream: an insert on `pgstream.table_ids` or `pgstream.schema_log`, made
  * from a row of `pgstream.ddl` at that row's place.
  */
-import type { Change, Column, EventMetadata, Relation, Row, Transaction } from "./Change.ts"
+import type { Change, Column, CopyOrigin, EventMetadata, Relation, Row, Transaction } from "./Change.ts"
 import { NULL, ValueClass } from "./Change.ts"
 import type { Lsn } from "./Lsn.ts"
 import type { SchemaEvent } from "./Shapes.ts"
@@ -68,10 +68,13 @@ export class SchemaChange implements Change {
   shape: undefined = undefined
   metadata: EventMetadata | undefined = undefined
   affects: ReadonlyArray<number> | undefined
+  readonly copy?: CopyOrigin
   readonly #event: SchemaEvent
   #row: Row | undefined = undefined
 
-  constructor(event: SchemaEvent) {
+  /** `copy`: the entry is there already, and goes only to who asked. */
+  constructor(event: SchemaEvent, copy?: CopyOrigin) {
+    if (copy !== undefined) this.copy = copy
     this.#event = event
     this.transaction = event.place.transaction
     this.ordinal = event.place.ordinal

@@ -25,7 +25,10 @@ export interface TableRecord extends TableProgress {
   readonly oid: number
   /** `pg_relation_filenode` when the table's copy began: another one starts it again. */
   readonly filenode: number
-  /** Everything up to this key (or row pointer) is settled, in the key's order, as text; `undefined`: nothing yet. */
+  /**
+   * The hash of the key's definition, then the key (or row pointer) up to which everything is settled, as text;
+   * `undefined`: nothing yet.
+   */
   readonly doneThrough: ReadonlyArray<string> | undefined
 }
 
@@ -50,7 +53,7 @@ export class CopyRequests extends Context.Service<CopyRequests, {
   /** What was sent stays sent. */
   cancel(id: CopyId): Effect.Effect<Copy, CopyRequestsError | CopyUnknown | CopyIsOver>
 
-  /** For the Snapshotter: what there is to do, oldest first, with what was kept of it. Paused ones are not among them. */
+  /** For the Snapshotter: all that are not over, oldest first, with what was kept of them. */
   readonly open: Effect.Effect<ReadonlyArray<OpenCopy>, CopyRequestsError>
   /** `requested` → `running` → `done` or `failed`. One that was cancelled or paused meanwhile stays so. */
   setState(id: CopyId, state: Extract<CopyState, "running" | "done" | "failed">, error?: string): Effect.Effect<void, CopyRequestsError>

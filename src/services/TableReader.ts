@@ -20,6 +20,8 @@ export interface ReadTable extends TableName {
   readonly oid: number
   /** `pg_relation_filenode`: another one after each rewrite and TRUNCATE. */
   readonly filenode: number
+  /** DDL on it comes in the stream before anything that is read after it: the event triggers are there. */
+  readonly ddlInStream: boolean
   /** As Postgres estimates; `undefined`: never analysed. Only shown. */
   readonly totalRows: number | undefined
   readonly totalBytes: number
@@ -49,7 +51,7 @@ export interface ReadRequest {
 }
 
 export interface ReadRow {
-  /** `xmin`: the row's version. */
+  /** `xmin`, of a table without a key the row pointer, too: the row's version. */
   readonly version: string
   readonly row: Row
 }
@@ -73,8 +75,12 @@ export type ReadOutcome = "read" | "old" | "moved"
 export class TableReader extends Context.Service<TableReader, {
   /** The tables with rows that a name stands for: itself, or the leaves of a partitioned parent. Empty: there is none. */
   tables(name: TableName): Effect.Effect<ReadonlyArray<ReadTable>, TableReaderError>
-  /** Key of the `rows`-th row above `from`; `undefined`: there are fewer. */
-  bound(table: ReadRequest["table"], key: ReadonlyArray<string>, from: Bound, rows: number): Effect.Effect<Bound, TableReaderError>
+  /** By its oid, under whatever name; `undefined`: it is gone. */
+  table(oid: number): Effect.Effect<ReadTable | undefined, TableReaderError>
+  /** Key of the `rows`-th row above `from` and up to `to`; `undefined`: there are fewer. */
+  bound(
+    table: ReadRequest["table"], key: ReadonlyArray<string>, from: Bound, to: Bound, rows: number
+  ): Effect.Effect<Bound, TableReaderError>
   read(request: ReadRequest): Effect.Effect<ReadOutcome, TableReaderError>
   /** Durable and on its way to the stream when it returns. */
   mark(id: string): Effect.Effect<void, TableReaderError>

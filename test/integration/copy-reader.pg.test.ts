@@ -45,7 +45,7 @@ const allKeys = Effect.fnUntraced(function*(table: string, key: ReadonlyArray<st
   const info = yield* tableOf(table)
   const keys: Array<string> = []
   for (let from: Bound; ;) {
-    const to: Bound = yield* reader.bound(info, key, from, size)
+    const to: Bound = yield* reader.bound(info, key, from, undefined, size)
     keys.push(...keysOf((yield* readOf(table, key, { from, to })).read, key))
     if (to === undefined) return keys
     from = to
@@ -122,7 +122,7 @@ it.layer(layer, { excludeTestServices: true, timeout: "60 seconds" })("the reade
       let rows = 0
       let ranges = 0
       for (let from: Bound; ;) {
-        const to: Bound = yield* reader.bound(info, [], from, 1000)
+        const to: Bound = yield* reader.bound(info, [], from, undefined, 1000)
         for (let at = from; ;) {
           const { read } = yield* readOf("pages", [], { from: at, to, maxRows: 100 })
           rows += read.rows.length

@@ -64,7 +64,7 @@ const make = () => {
     cancel: steer("cancel"),
     open: Effect.sync(() =>
       [...kept.values()]
-        .filter(({ copy }) => copy.state === "requested" || copy.state === "running")
+        .filter(({ copy }) => !isOver(copy.state))
         .map((it): OpenCopy => ({ copy: shown(it), tables: [...it.tables.values()], pending: [...it.pending.values()] }))
     ),
     setState: (id, state, error) =>

@@ -91,7 +91,7 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
       resume: steer("resume"),
       cancel: steer("cancel"),
       open: Effect.gen(function*() {
-        const found = yield* select("AND c.state IN ('requested', 'running')")
+        const found = yield* select("AND c.state IN ('requested', 'running', 'paused')")
         if (found.length === 0) return []
         const keys = yield* sql<{ readonly copy: string; readonly oid: string; readonly key: string }>`
           SELECT copy_id::text AS copy, oid::text AS oid, key::text AS key FROM pgstream.copy_keys

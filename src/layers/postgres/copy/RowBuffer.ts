@@ -39,8 +39,9 @@ export class RowBuffer {
       at += 4 + Math.max(0, length)
       return bytes.toString("latin1", at - Math.max(0, length), at)
     }
-    const version = text()
+    const xmin = text()
     if (this.#pointers) this.lastPointer = text()
+    const version = this.#pointers ? `${xmin} ${this.lastPointer}` : xmin
     if (end - start >= this.#maxRowBytes) {
       this.tooLarge++
       return

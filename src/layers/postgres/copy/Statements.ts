@@ -61,10 +61,11 @@ export const selectBound = (
   table: { readonly schema: string; readonly table: string },
   key: ReadonlyArray<KeyColumn>,
   from: Bound,
+  to: Bound,
   rows: number
 ): string => {
   const list = key.map(({ name }, i) => `${quoted(name)} AS k${i}`).join(", ")
-  const condition = conditionOf(key, { from, to: undefined, where: undefined })
+  const condition = conditionOf(key, { from, to, where: undefined })
   return `SELECT ${list} FROM ONLY ${qualified(table)}${condition}${orderOf(key)} OFFSET ${rows - 1} LIMIT 1`
 }
 
@@ -87,15 +88,19 @@ export const describe = (oid: number): string => `
             FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ${oid} AND c.relkind = 'r'`
 
-/** The tables with rows that a name stands for. */
-export const findTables = (name: { readonly schema: string; readonly table: string }): string => `
+export const isNamed = (name: { readonly schema: string; readonly table: string }): string =>
+  `n.nspname = ${literal(name.schema)} AND c.relname = ${literal(name.table)}`
+
+/** The tables with rows that a table stands for. */
+export const findTables = (condition: string): string => `
   WITH RECURSIVE tree AS (
     SELECT c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE n.nspname = ${literal(name.schema)} AND c.relname = ${literal(name.table)} AND c.relkind IN ('r', 'p')
+     WHERE ${condition} AND c.relkind IN ('r', 'p')
     UNION ALL
     SELECT c.oid, c.relkind FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid JOIN pg_class c ON c.oid = i.inhrelid
      WHERE t.relkind = 'p' AND c.relkind IN ('r', 'p'))
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, pg_relation_filenode(c.oid)::text AS filenode,
+         EXISTS (SELECT FROM pg_event_trigger WHERE evtname = 'pgstream_ddl' AND evtenabled = 'A')::text AS in_stream,
          c.reltuples::float8::text AS tuples, pg_table_size(c.oid)::text AS bytes
     FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE t.relkind = 'r' ORDER BY 2, 3`

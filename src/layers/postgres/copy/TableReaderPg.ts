@@ -1,6 +1,7 @@
 /** `TableReader` on the source database, over connections of its own: as many as the settings say. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Bound } from "../../../domain/copy/Ranges.ts"
 import * as SnapshotText from "../../../domain/copy/SnapshotText.ts"
 import type { SchemaLogEntry } from "../../../domain/TableShape.ts"
 import { CopySettings } from "../../../services/CopySettings.ts"
@@ -27,9 +28,15 @@ const tableOf = (row: Row): ReadTable => {
     schema: row["schema"] ?? "",
     table: row["name"] ?? "",
     filenode: Number(row["filenode"]),
+    ddlInStream: row["in_stream"] === "true",
     totalRows: tuples > 0 ? tuples : undefined,
     totalBytes: Number(row["bytes"])
   }
+}
+
+const pageOf = (bound: Bound): number | undefined => {
+  const page = /^\((\d+),/.exec(bound?.[0] ?? "")?.[1]
+  return page === undefined ? undefined : Number(page)
 }
 
 const traitsOf = (slotName: string) => `
@@ -64,12 +71,12 @@ export const layer: Layer.Layer<TableReader, TableReaderError, SourceSettings> =
     )
 
     /** The end of a page some pages on; `undefined`: the file ends before. */
-    const pageBound = (session: Session, table: { readonly oid: number }, from: ReadonlyArray<string> | undefined, rows: number) =>
+    const pageBound = (session: Session, table: { readonly oid: number }, from: Bound, to: Bound, rows: number) =>
       Effect.map(
         Connections.query(session, `SELECT (pg_relation_size(${table.oid}::oid) / current_setting('block_size')::bigint)::text AS pages`),
         ([row]) => {
-          const page = Number(/^\((\d+),/.exec(from?.[0] ?? "")?.[1] ?? 0) + Math.max(1, Math.ceil(rows / ROWS_PER_PAGE))
-          return page >= Number(row?.["pages"] ?? 0) ? undefined : [`(${page},0)`]
+          const page = (pageOf(from) ?? 0) + Math.max(1, Math.ceil(rows / ROWS_PER_PAGE))
+          return page >= Math.min(Number(row?.["pages"] ?? 0), pageOf(to) ?? Infinity) ? undefined : [`(${page},0)`]
         }
       )
 
@@ -78,14 +85,15 @@ export const layer: Layer.Layer<TableReader, TableReaderError, SourceSettings> =
         new Map((JSON.parse(row?.["columns"] ?? "[]") as ReadonlyArray<ReadonlyArray<string>>).map((column) => [column[0]!, column[4]!])))
 
     return TableReader.of({
-      tables: (name) => Effect.map(ask(Statements.findTables(name)), (rows) => rows.map(tableOf)),
-      bound: (table, key, from, rows) =>
+      tables: (name) => Effect.map(ask(Statements.findTables(Statements.isNamed(name))), (rows) => rows.map(tableOf)),
+      table: (oid) => Effect.map(ask(Statements.findTables(`c.oid = ${oid}`)), (rows) => rows.map(tableOf).find((table) => table.oid === oid)),
+      bound: (table, key, from, to, rows) =>
         connections.with((session) =>
-          key.length === 0 ? pageBound(session, table, from, rows) : Effect.gen(function*() {
+          key.length === 0 ? pageBound(session, table, from, to, rows) : Effect.gen(function*() {
             const types = yield* typesOf(session, table.oid)
             if (!key.every((name) => types.has(name))) return undefined
             const columns = key.map((name) => ({ name, type: types.get(name)! }))
-            const [row] = yield* Connections.query(session, Statements.selectBound(table, columns, from, rows))
+            const [row] = yield* Connections.query(session, Statements.selectBound(table, columns, from, to, rows))
             return row === undefined ? undefined : columns.map((_, i) => row[`k${i}`] ?? "")
           })),
       read: (request) =>
