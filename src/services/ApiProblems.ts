@@ -91,6 +91,29 @@ export class StoreRefused extends HttpApiError.Problem<StoreRefused>()("StoreRef
   type: "urn:pgstream:problem:StoreRefused", status: 500, title: "The subscription store refused"
 }, common("StoreRefused")) {}
 
+/** `errors`: the parts of the request that mean nothing in the source. Nothing was requested. */
+export class CopyRefused extends HttpApiError.Problem<CopyRefused>()("CopyRefused", {
+  type: "urn:pgstream:problem:CopyRefused", status: 400, title: "That cannot be copied"
+}, { ...common("CopyRefused"), errors: Schema.Array(FieldProblem) }) {}
+
+export class NoSuchCopy extends HttpApiError.Problem<NoSuchCopy>()("NoSuchCopy", {
+  type: "urn:pgstream:problem:NoSuchCopy", status: 404, title: "No such copy"
+}, common("NoSuchCopy")) {}
+
+export class CopyIsOver extends HttpApiError.Problem<CopyIsOver>()("CopyIsOver", {
+  type: "urn:pgstream:problem:CopyIsOver", status: 409, title: "The copy is over"
+}, common("CopyIsOver")) {}
+
+/** The source database cannot be reached now. */
+export class SourceUnavailable extends HttpApiError.Problem<SourceUnavailable>()("SourceUnavailable", {
+  type: "urn:pgstream:problem:SourceUnavailable", status: 503, title: "The source database cannot be reached"
+}, common("SourceUnavailable")) {}
+
+/** The source database answered with an error: our schema is not as it should be, or a right is missing. */
+export class SourceRefused extends HttpApiError.Problem<SourceRefused>()("SourceRefused", {
+  type: "urn:pgstream:problem:SourceRefused", status: 500, title: "The source database refused"
+}, common("SourceRefused")) {}
+
 /** What is refused before a request is read. */
 export type Refusal = Unauthorized | NotAllowed | ScopeTooSmall | StoreUnavailable | NoSuchPath | NoSuchMethod | TooLarge | NotJson
 

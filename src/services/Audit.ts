@@ -11,6 +11,7 @@ import { ApiCaller } from "./ApiCaller.ts"
 export type AuditAction =
   | "subscribe" | "unsubscribe" | "subscription.update" | "endpoint.update" | "endpoint.rotate-secret" | "endpoint.test"
   | "deliveries.retry" | "deliveries.replay" | "deliveries.purge" | "deliveries.show-body" | "token.add" | "token.remove"
+  | "snapshot.request" | "snapshot.change"
 
 export interface AuditEntry {
   readonly action: AuditAction

@@ -11,9 +11,10 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { NamedFields } from "./ApiNamedFields.ts"
+import { MUST_BE_OBJECT, NamedFields } from "./ApiNamedFields.ts"
 import * as Problems from "./ApiProblems.ts"
 import { absolute, EXPECTED_URL, url } from "./ApiUrl.ts"
+import * as CopyApi from "./CopyApi.ts"
 import * as EndpointApi from "./EndpointApi.ts"
 import * as EndpointToolsApi from "./EndpointToolsApi.ts"
 
@@ -47,9 +48,6 @@ const nameOf = (what: string) =>
 /** Rows that others wrote with SQL may have any name; they can be removed, too. */
 const anyNameOf = (what: string) => absent(Schema.String.check(withoutNul), mustBeName(what))
 
-/** A body that is JSON and no object. */
-export const MUST_BE_OBJECT = "must be a JSON object, such as {\"url\": \"http://localhost:9910/webhook\"}"
-
 const kind = Schema.Literals(EVENT_TYPES).annotate({
   message: "must be one of I (insert), U (update), D (delete), T (truncate), M (logical message), "
     + "in upper case"
@@ -65,11 +63,13 @@ export const SubscribeRequest = Schema.Struct({
   event_types: absent(Schema.Array(kind), "must be a list, such as [\"I\", \"U\"]")
     .annotateKey({
       description: "I insert, U update, D delete, T truncate, M logical message. Empty or absent: all but M."
-    })
+    }),
+  snapshot: absent(Schema.Boolean, "must be true or false")
+    .annotateKey({ description: "true: send the rows that are there, too, to this subscription alone." })
 }).annotate({
   identifier: "SubscribeRequest",
   message: MUST_BE_OBJECT,
-  messageUnexpectedKey: "is not known. Known are url, schema, table and event_types"
+  messageUnexpectedKey: "is not known. Known are url, schema, table, event_types and snapshot"
 })
 
 export const UpdateSubscriptionRequest = Schema.Struct({
@@ -119,7 +119,10 @@ export const Subscribed = Schema.Struct({
     description: "The endpoint does not get its events now: any state but active."
   }),
   paused_reason: Schema.optionalKey(Schema.String),
-  secrets_unreadable: Schema.optionalKey(Schema.Boolean)
+  secrets_unreadable: Schema.optionalKey(Schema.Boolean),
+  snapshots: Schema.optionalKey(Schema.Array(Schema.String)).annotateKey({
+    description: "Ids of copies, where one was asked for: GET /webhooks/snapshots/{id}. Empty: nothing matches now."
+  })
 }).annotate({ identifier: "Subscribed", httpApiStatus: 201 })
 
 export const Unsubscribed = Schema.Struct({
@@ -149,7 +152,10 @@ export const Webhooks = HttpApiGroup.make("webhooks")
     HttpApiEndpoint.post("subscribe", "/webhooks/subscribe", {
       payload: SubscribeRequest,
       success: Subscribed,
-      error: [...refusedBody, ...store, Problems.TooManySubscriptions, Problems.AddressNotAllowed]
+      error: [
+        ...refusedBody, ...store, Problems.TooManySubscriptions, Problems.AddressNotAllowed,
+        Problems.SourceUnavailable, Problems.SourceRefused, Problems.CopyRefused
+      ]
     }).annotateMerge(OpenApi.annotations({
       summary: "Subscribe a webhook",
       description: "Every change that is committed after the answer is delivered. Again with the same url, "
@@ -197,6 +203,7 @@ export const SubscriptionApi = HttpApi.make("pgstream")
   .add(Webhooks)
   .add(EndpointApi.Endpoints)
   .add(EndpointToolsApi.EndpointTools)
+  .add(CopyApi.Copies)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({
     title: "pgstream",

@@ -13,7 +13,7 @@ import { Endpoints } from "../../src/services/Endpoints.ts"
 import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Listener } from "../../src/services/Listener.ts"
 import { StoreProbe } from "../../src/services/StoreProbe.ts"
-import { guardNothing, settingsLayer, startApi, testsAccepted } from "../support/api.ts"
+import { copiesInMemory, guardNothing, settingsLayer, startApi, testsAccepted } from "../support/api.ts"
 import { testDatabase } from "../support/database.ts"
 import { eventually } from "../support/eventually.ts"
 import { startServer } from "../support/PostgresServer.ts"
@@ -21,7 +21,8 @@ import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("api")
 const on = (url: string) =>
-  Layer.mergeAll(SubscriptionStorePg.layer, StoreProbePg.layer, ApiTokensPg.layer).pipe(
+  Layer.mergeAll(StoreProbePg.layer, ApiTokensPg.layer, copiesInMemory).pipe(
+    Layer.provideMerge(SubscriptionStorePg.layer),
     Layer.provide(migratedStore(url)),
     Layer.merge(settingsLayer()),
     Layer.merge(Layer.merge(guardNothing, testsAccepted)),

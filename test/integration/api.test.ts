@@ -221,7 +221,8 @@ api("the docs page and the OpenAPI document describe it", Effect.gen(function*()
   const openapi = (yield* get("/openapi.json")).json as { readonly paths: Record<string, Record<string, { readonly responses: object }>> }
   assert.deepStrictEqual(Object.keys(openapi.paths), [
     "/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions", "/webhooks/subscriptions/{id}",
-    "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret", "/webhooks/endpoints/{id}/test"
+    "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret", "/webhooks/endpoints/{id}/test",
+    "/webhooks/subscriptions/{id}/snapshot", "/webhooks/snapshots", "/webhooks/snapshots/{id}"
   ])
   assert.deepStrictEqual(Object.keys(openapi.paths["/webhooks/subscribe"]!["post"]!.responses), ["201", "400", "401", "403", "409", "413", "415", "500", "503"])
   assert.notMatch(docs.text, /<script[^>]* src=/)

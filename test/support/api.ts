@@ -4,14 +4,19 @@ import * as Layer from "effect/Layer"
 import { request as httpRequest } from "node:http"
 import * as ApiServer from "../../src/layers/http/ApiServer.ts"
 import * as ApiTokensMemory from "../../src/layers/memory/ApiTokensMemory.ts"
+import * as CopyRequestsMemory from "../../src/layers/memory/CopyRequestsMemory.ts"
 import * as EndpointStoreMemory from "../../src/layers/memory/EndpointStoreMemory.ts"
 import * as EndpointsMemory from "../../src/layers/memory/EndpointsMemory.ts"
 import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
+import * as TableCatalogMemory from "../../src/layers/memory/TableCatalogMemory.ts"
 import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
 import * as WebhookTransportMemory from "../../src/layers/memory/WebhookTransportMemory.ts"
+import * as CopyAskingLive from "../../src/layers/pipeline/CopyAskingLive.ts"
 import * as EndpointTestsLive from "../../src/layers/pipeline/EndpointTestsLive.ts"
 import { AddressGuard } from "../../src/services/AddressGuard.ts"
 import type { ApiTokens } from "../../src/services/ApiTokens.ts"
+import type { CopyAsking } from "../../src/services/CopyAsking.ts"
+import type { CopyRequests } from "../../src/services/CopyRequests.ts"
 import type { Endpoints } from "../../src/services/Endpoints.ts"
 import type { EndpointTests } from "../../src/services/EndpointTests.ts"
 import type { EndpointStore } from "../../src/services/EndpointStore.ts"
@@ -34,14 +39,23 @@ export const testsAccepted: Layer.Layer<EndpointTests> = EndpointTestsLive.layer
   Layer.provide(WebhookTransportMemory.layer((_endpoint, _request, answer) => answer({ _tag: "Accepted", status: 204 })))
 )
 
-/** Store and endpoints in memory, with their tables. */
+/** A source with `public.orders (id, name)` and `public.users (id)`. */
+const catalog = TableCatalogMemory.layer({
+  schemas: ["public"],
+  tables: ["orders", "users"].map((name, oid) => ({ oid, schema: "public", name, kind: "table" as const, partitionOf: undefined }))
+}, { "public.orders": ["id", "name"], "public.users": ["id"] })
+
+/** Copies are kept in memory; nobody works on them. */
+export const copiesInMemory = CopyAskingLive.layer.pipe(Layer.provideMerge(CopyRequestsMemory.layer), Layer.provide(catalog))
+
+/** Store and endpoints in memory, with their tables; copies of that source. */
 export const memory: Layer.Layer<
-  AddressGuard | EndpointTests | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
+  AddressGuard | CopyAsking | CopyRequests | EndpointTests | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
 > = Layer.mergeAll(
   guardNothing,
   testsAccepted,
   ApiTokensMemory.layer,
-  SubscriptionStoreMemory.layer,
+  copiesInMemory.pipe(Layer.provideMerge(SubscriptionStoreMemory.layer)),
   EndpointsMemory.layer,
   EndpointStoreMemory.layer
 ).pipe(Layer.provideMerge(WebhookTables.layer()))

@@ -3,7 +3,7 @@
  *
  * ```
  * settings ─→ SourceSql ─→ SchemaLog · DdlTracker · Heartbeat
- *         └─→ StoreSql ──→ Checkpoint · ParkedDeliveries · SubscriptionStore · Endpoints
+ *         └─→ StoreSql ──→ Checkpoint · ParkedDeliveries · Segments · SubscriptionStore · Endpoints
  * ChangeSource ─→ Listener          SubscriptionCache ← the stream, or the store if it is elsewhere
  * WebhookTransport ─→ Notifier      ApiServer · Health beside the pipeline
  * ```
@@ -18,6 +18,7 @@ import * as HealthChecksLive from "../http/HealthChecksLive.ts"
 import * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"
 import * as EndpointTestsLive from "../pipeline/EndpointTestsLive.ts"
 import * as FilterNone from "../pipeline/FilterNone.ts"
+import * as CopyAskingLive from "../pipeline/CopyAskingLive.ts"
 import * as Injector from "../pipeline/Injector.ts"
 import * as InjectorNone from "../pipeline/InjectorNone.ts"
 import * as Listener from "../pipeline/Listener.ts"
@@ -33,14 +34,19 @@ import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
 import * as EndpointStorePg from "../postgres/store/EndpointStorePg.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
+import * as SegmentsPg from "../postgres/store/SegmentsPg.ts"
+import * as SequenceRangesPg from "../postgres/store/SequenceRangesPg.ts"
+import * as EndpointStatesPg from "../postgres/store/EndpointStatesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
 import * as AcknowledgeGatePg from "../postgres/replication/AcknowledgeGatePg.ts"
 import * as SourceProbePg from "../postgres/replication/SourceProbePg.ts"
+import * as CopyRequestsPg from "../postgres/copy/CopyRequestsPg.ts"
 import * as SlotSource from "../postgres/replication/SlotSource.ts"
 import * as SlotSourcePglr from "../postgres/replication/SlotSourcePglr.ts"
 import * as PublicationScan from "../postgres/setup/PublicationScan.ts"
 import * as SchemaLogPg from "../postgres/schema/SchemaLogPg.ts"
 import * as SetupPg from "../postgres/setup/Setup.ts"
+import * as TableCatalogPg from "../postgres/TableCatalogPg.ts"
 import * as Sql from "../postgres/Sql.ts"
 import * as StreamBehindPg from "../postgres/StreamBehindPg.ts"
 import * as StoreProbePg from "../postgres/store/StoreProbePg.ts"
@@ -60,6 +66,13 @@ export const setupLayer = (settings: AppSettings) =>
     Layer.provide(databases(settings))
   )
 
+/** How copies are asked for, and the requests. */
+const copies = CopyAskingLive.layer.pipe(Layer.provide(TableCatalogPg.layer), Layer.provideMerge(CopyRequestsPg.layer))
+
+/** For `snapshot`: the running service, this process or another, works on what is requested. */
+export const copyLayer = (settings: AppSettings) =>
+  copies.pipe(Layer.provideMerge(SubscriptionStorePg.layer), Layer.provide(databases(settings)))
+
 /** The driver that reads the slot. */
 const source = (settings: AppSettings) =>
   settings.source.driver === "socket" ? SlotSource.layer : SlotSourcePglr.layer
@@ -75,7 +88,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     FilterNone.layer,
     TransformerNone.layer,
     SnapshotterNone.layer,
-    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer),
+    ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer), Layer.provide(copies),
       Layer.provide(AddressGuardLive.layer), Layer.provide(EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer)))),
     Health.layer.pipe(
       Layer.provide(HealthChecksLive.layer),
@@ -84,7 +97,8 @@ export const pipelineLayer = (settings: AppSettings) =>
     PublicationScan.layer(settings.schemaScanIntervalMs)
   ).pipe(
     Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),
-    Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer)),
+    Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer,
+      SegmentsPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
     Layer.provideMerge(AcknowledgeGatePg.layer),

@@ -3,20 +3,21 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
-import * as SchemaIssue from "effect/SchemaIssue"
 import type { EndpointId } from "../../domain/Subscription.ts"
 import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import * as ApiViews from "../../services/ApiViews.ts"
 import * as Audit from "../../services/Audit.ts"
+import { CopyAsking } from "../../services/CopyAsking.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
 import { StreamBehind } from "../../services/StreamBehind.ts"
-import { NamedFields } from "../../services/ApiNamedFields.ts"
-import { MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { fieldProblems, inWords, NamedFields } from "../../services/ApiNamedFields.ts"
+import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { SubscriptionStore, type SubscriptionStoreError, type TooManySubscriptions } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
 import * as ApiEndpointTools from "./ApiEndpointTools.ts"
+import * as CopyHandlers from "./CopyHandlers.ts"
 import * as EndpointHandlers from "./EndpointHandlers.ts"
 
 /** An answer does not wait longer than this for what it only adds, ms. */
@@ -69,6 +70,15 @@ const handlers = HttpApiBuilder.group(
     const { withdraw } = yield* Withdrawals
 
     const guard = yield* AddressGuard
+    const asking = yield* CopyAsking
+
+    /** After the subscription: what is committed from then on comes with the stream. Removed meanwhile: nothing to copy. */
+    const snapshots = (id: string) =>
+      CopyHandlers.ask(CopyHandlers.wholeOf(id)).pipe(
+        Effect.map(({ copies }) => copies.map((copy) => copy.id)),
+        Effect.catchTags({ NoSuchSubscription: () => Effect.succeed([]) }),
+        Effect.provideService(CopyAsking, asking)
+      )
 
     const endpointState = Effect.fn(function*(id: EndpointId) {
       const endpoint = yield* answersSoon(endpoints.fetch(id))
@@ -87,11 +97,12 @@ const handlers = HttpApiBuilder.group(
         yield* Audit.record({
           action: "subscribe", url: row.url, details: { subscriptionId: row.id, endpointId: row.endpointId }
         })
+        const copied = payload.snapshot === true ? { snapshots: yield* snapshots(row.id) } : {}
         const [behind, state] = yield* Effect.all(
           [answersSoon(bytes), endpointState(row.endpointId)],
           { concurrency: "unbounded" }
         )
-        return { ...ApiViews.subscription(row, scope), ...state, ...(behind === undefined ? {} : { behind_bytes: behind }) }
+        return { ...ApiViews.subscription(row, scope), ...state, ...copied, ...(behind === undefined ? {} : { behind_bytes: behind }) }
       }),
       unsubscribe: Effect.fn("SubscriptionApi.unsubscribe")(function*({ payload }) {
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
@@ -134,30 +145,10 @@ const handlers = HttpApiBuilder.group(
   })
 )
 
-const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** `event_types[0]` */
-const fieldOf = (path: ReadonlyArray<PropertyKey | { readonly key: PropertyKey }> = []): string => {
-  let name = ""
-  for (const segment of path) {
-    const key = typeof segment === "object" ? segment.key : segment
-    if (typeof key === "number") name += `[${key}]`
-    else name += name === "" ? String(key) : `.${String(key)}`
-  }
-  return name
-}
-
-/** Fields of one request that are named at most. */
-const MAX_NAMED = 10
-
 const namedFields = HttpApiMiddleware.layerSchemaErrorTransform(NamedFields, (error) => {
-  const errors = formatIssues(error.cause.issue).issues
-    .slice(0, MAX_NAMED)
-    .map(({ message, path }) => ({ field: fieldOf(path), problem: message }))
-    .map(({ field, problem }) => ({ field, problem: field === "" ? MUST_BE_OBJECT : problem }))
-  const detail = errors.map(({ field, problem }) => `${field === "" ? "The body" : field} ${problem}`).join("; ")
-  return Effect.fail(new Problems.InvalidRequest({ detail: `${detail}.`, errors }))
+  const errors = fieldProblems(error.cause.issue)
+  return Effect.fail(new Problems.InvalidRequest({ detail: `${inWords(errors)}.`, errors }))
 })
 
 /** The groups with their middleware: what `HttpApiBuilder.layer(SubscriptionApi)` needs. */
-export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer, ApiEndpointTools.layer), namedFields)
+export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer, ApiEndpointTools.layer, CopyHandlers.layer), namedFields)

@@ -23,11 +23,14 @@ import type { AddressGuard } from "../../services/AddressGuard.ts"
 import { ApiCaller, type Caller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import type { ApiTokens } from "../../services/ApiTokens.ts"
+import type { CopyAsking } from "../../services/CopyAsking.ts"
+import type { CopyRequests } from "../../services/CopyRequests.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
 import type { EndpointStore } from "../../services/EndpointStore.ts"
 import type { EndpointTests } from "../../services/EndpointTests.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
-import { MAX_BODY_BYTES, MUST_BE_OBJECT, SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { MUST_BE_OBJECT } from "../../services/ApiNamedFields.ts"
+import { MAX_BODY_BYTES, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
 import * as ApiGuard from "./ApiGuard.ts"
 import * as ApiHandlers from "./ApiHandlers.ts"
@@ -213,6 +216,6 @@ export const serve = Effect.gen(function*() {
 })
 
 type Requirements =
-  ApiSettings | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | EndpointTests | AddressGuard
+  ApiSettings | ApiTokens | CopyAsking | CopyRequests | SubscriptionStore | Endpoints | EndpointStore | EndpointTests | AddressGuard
 
 export const layer: Layer.Layer<never, ListenError, Requirements> = Layer.effectDiscard(serve)
