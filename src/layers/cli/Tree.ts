@@ -9,6 +9,8 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { notThereYet } from "./Failure.ts"
 import { globalFlags } from "./Globals.ts"
+import { subscriptions } from "./SubscriptionsTree.ts"
+import { tokens } from "./TokensTree.ts"
 
 const postgresUrl = Flag.String("postgres-url").pipe(
   Flag.withMetavar("URL"), Flag.optional, Flag.withDescription("Source database (PGSTREAM_POSTGRES_LISTENER_URL)")
@@ -162,6 +164,6 @@ const help = Command.make("help", { command: Argument.String("command").pipe(Arg
 
 export const root = Command.make("pgstream").pipe(
   Command.withDescription("Follows a Postgres database and delivers each committed change to webhooks."),
-  Command.withSubcommands([init, run, start, status, destroy, tearDown, snapshot, check, validate, completion, versionCommand, help]),
+  Command.withSubcommands([init, run, start, status, subscriptions, tokens, destroy, tearDown, snapshot, check, validate, completion, versionCommand, help]),
   Command.withGlobalFlags(globalFlags)
 )

@@ -1,0 +1,15 @@
+/** A table as psql and kubectl print one: aligned, short, a line each, no colours. */
+
+/** Two spaces between columns; the last column is as long as it is. Without rows only the head. */
+export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+  const widths = head.map((name, at) => Math.max(name.length, ...rows.map((row) => (row[at] ?? "").length)))
+  const line = (row: ReadonlyArray<string>) =>
+    row.map((text, at) => (at === head.length - 1 ? text : text.padEnd(widths[at]!))).join("  ").trimEnd()
+  return [head, ...rows].map(line).join("\n")
+}
+
+/** Of an id, what `Lookup` needs to find it again. */
+export const shortId = (id: string): string => id.slice(0, 8)
+
+/** `1 subscription`, `2 subscriptions` */
+export const count = (many: number, what: string): string => `${many} ${what}${many === 1 ? "" : "s"}`
