@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { inspect } from "node:util"
 import * as EndpointsPg from "../../src/layers/postgres/store/EndpointsPg.ts"
+import * as EndpointStatesPg from "../../src/layers/postgres/store/EndpointStatesPg.ts"
 import * as EndpointStorePg from "../../src/layers/postgres/store/EndpointStorePg.ts"
 import * as DeadDeliveriesPg from "../../src/layers/postgres/store/DeadDeliveriesPg.ts"
 import * as ParkedDeliveriesPg from "../../src/layers/postgres/store/ParkedDeliveriesPg.ts"
@@ -30,7 +31,7 @@ const keys = (key: number | undefined, ...previous: ReadonlyArray<number>) =>
 
 /** As one start of the program has it. */
 const program = (url: string, secretKeys: Layer.Layer<never>) =>
-  Layer.mergeAll(EndpointsPg.layerFor(stream), EndpointStorePg.layerFor(stream), SubscriptionStorePg.layer, ParkedDeliveriesPg.layer).pipe(
+  Layer.mergeAll(EndpointsPg.layerFor(stream), EndpointStorePg.layerFor(stream), EndpointStatesPg.layer, SubscriptionStorePg.layer, ParkedDeliveriesPg.layer).pipe(
     Layer.provide(Layer.mergeAll(
       migratedStore(url), secretKeys,
       Layer.succeed(StoreSettings, { url: Redacted.make(""), inSource: true, refreshIntervalMs: 600_000 }),
