@@ -2,9 +2,11 @@
  * Segments: the registry of their tables, the cursors, and the two functions that make and drop a table.
  *
  * - No partitions: to make or drop one locks the parent, for which any pg_dump would make a stream wait.
- * - A segment table is its stream's alone, written once and dropped as a whole: it needs no vacuum (autovacuum
- *   still comes against wraparound).
+ * - A segment table is its stream's alone, written once and dropped as a whole. Vacuum has nothing to do there, but
+ *   after an erasure, and then at once: what was erased goes from the disk.
  * - To drop never waits: a table that somebody reads (pg_dump) stays until a later try.
+ * - A row says for each endpoint in it: events, bytes of bodies, and their numbers (epoch, first, last: 0 = none have one,
+ *   -1 = they do not follow each other, the data says which). `cut_at`: of the events in the data only so many hold.
  * - `pgstream.busy`: the event triggers of the source need not look at these statements.
  */
 const functionHead = (signature: string, returns: string) =>
@@ -31,9 +33,16 @@ BEGIN
     endpoints     uuid[]      NOT NULL,
     counts        integer[]   NOT NULL,
     sizes         bigint[]    NOT NULL,
+    epochs        text[]      NOT NULL,
+    firsts        bigint[]    NOT NULL,
+    lasts         bigint[]    NOT NULL,
     cut_at        integer,
     made_at       timestamptz NOT NULL DEFAULT now(),
-    data          bytea       NOT NULL) WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false)',
+    data          bytea       NOT NULL) WITH (
+      autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_insert_threshold = -1,
+      autovacuum_analyze_threshold = 2147483647, vacuum_truncate = false,
+      toast.autovacuum_vacuum_threshold = 1, toast.autovacuum_vacuum_scale_factor = 0,
+      toast.autovacuum_vacuum_insert_threshold = -1, toast.vacuum_truncate = false)',
     'webhook_segments_' || made);
   EXECUTE format('ALTER TABLE pgstream.%I ALTER COLUMN data SET STORAGE EXTERNAL', 'webhook_segments_' || made);
   EXECUTE format('REVOKE ALL ON pgstream.%I FROM PUBLIC', 'webhook_segments_' || made);

@@ -66,7 +66,7 @@ export const partsOf = (events: ReadonlyArray<SegmentEvent>): ReadonlyArray<Segm
       if (part === undefined) parts.set(endpointId, part = { endpointId, events: 0, bytes: 0, epoch, first: 0, last: 0 })
       part.events++
       part.bytes += body.byteLength
-      if (sequence === 0 || part.first === -1) continue
+      if (sequence === 0 || part.first === -1 || body.byteLength === 0) continue
       if (part.first === 0) [part.epoch, part.first, part.last] = [epoch, sequence, sequence]
       else if (part.epoch === epoch && part.last + 1 === sequence) part.last = sequence
       else [part.first, part.last] = [-1, -1]
