@@ -127,6 +127,13 @@ export interface KeptDelivery extends ParkedKeys {
   readonly body: Uint8Array
 }
 
+export interface Kept {
+  readonly deliveries: ReadonlyArray<KeptDelivery>
+  readonly withoutBody: number
+  /** `undefined`: there are no more. */
+  readonly next: MatchCursor | undefined
+}
+
 export class DeliveryAdmin extends Context.Service<DeliveryAdmin, {
   list(stream: StreamId, query: DeliveryQuery): Effect.Effect<DeliveryPage, DeliveryAdminError>
   /** `undefined`: neither stored nor in the log. */
@@ -140,8 +147,8 @@ export class DeliveryAdmin extends Context.Service<DeliveryAdmin, {
    * rows that are looked at.
    */
   matching(stream: StreamId, selector: DeliverySelector, beforeMs: number, after: MatchCursor | undefined, limit: number, withBodies: boolean): Effect.Effect<Matches, DeliveryAdminError>
-  /** Of an endpoint, with bodies: accepted deliveries of the log that are meant. `withoutBody`: meant, and the log has no body. */
-  kept(stream: StreamId, selector: DeliverySelector): Effect.Effect<{ readonly deliveries: ReadonlyArray<KeptDelivery>; readonly withoutBody: number }, DeliveryAdminError>
+  /** The same of what the log has as accepted. `withoutBody`: meant (a key aside), and the log has no body. */
+  kept(stream: StreamId, selector: DeliverySelector, beforeMs: number, after: MatchCursor | undefined, limit: number): Effect.Effect<Kept, DeliveryAdminError>
   /** Waiting, due now, the retry schedule anew. Refused when the stream was taken over. */
   revive(stream: StreamId, endpoint: EndpointId, ids: ReadonlyArray<string>): Effect.Effect<void, DeliveryAdminError>
   /** Rows go, and what the log has of their bodies and answers. Refused when the stream was taken over. */

@@ -49,8 +49,16 @@ export interface CommandView {
   readonly endedAtMs: number | undefined
 }
 
+/** stored: rows of the table · logged: what the log has kept. */
+export interface CommandPlace {
+  readonly phase: "stored" | "logged"
+  /** What is before is done. */
+  readonly after: MatchCursor | undefined
+}
+
 export interface Progress {
-  readonly place: MatchCursor | undefined
+  /** `undefined`: at the beginning. */
+  readonly place: CommandPlace | undefined
   readonly done: number
   readonly skipped: number
   readonly note: string

@@ -1,0 +1,81 @@
+/**
+ * Erases what is stored of deliveries: rows, events of segments, and what the log has of bodies and answers. Their numbers
+ * are recorded as `purged` before. What a kill leaves is erased when the command begins again.
+ */
+import * as Effect from "effect/Effect"
+import * as DeliverySelector from "../../../domain/DeliverySelector.ts"
+import type { SegmentEvent } from "../../../domain/Segment.ts"
+import type { Command } from "../../../services/DeliveryCommands.ts"
+import type { ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
+import type { SequenceRange } from "../../../services/SequenceRanges.ts"
+import { byEndpoint, type CommandParts, Tally } from "./Parts.ts"
+
+const STEP = 500
+
+interface Numbered {
+  readonly endpointId: string
+  readonly epoch: string
+  readonly sequence: number
+}
+
+const rangesOf = (numbered: ReadonlyArray<Numbered>): ReadonlyArray<SequenceRange> =>
+  numbered.flatMap(({ endpointId, epoch, sequence }) =>
+    sequence === 0 ? [] : [{ endpointId, epoch, state: "purged" as const, first: sequence, last: sequence }])
+
+const record = ({ ranges, stream }: CommandParts, numbered: ReadonlyArray<Numbered>) => {
+  const found = rangesOf(numbered)
+  return found.length === 0 ? Effect.void : ranges.add(stream, found)
+}
+
+const eraseRows = Effect.fnUntraced(function*(parts: CommandParts, rows: ReadonlyArray<ParkedDelivery>) {
+  yield* record(parts, rows)
+  for (const [endpoint, own] of byEndpoint(rows)) yield* parts.admin.erase(parts.stream, endpoint, own.map(({ id }) => id))
+})
+
+const rowsOf = Effect.fnUntraced(function*(parts: CommandParts, command: Command, endpointId: string, tally: Tally) {
+  const selector = { ...command.selector, endpointId }
+  for (let after = undefined as Parameters<typeof parts.admin.matching>[3]; ;) {
+    const { next, rows } = yield* parts.admin.matching(parts.stream, selector, command.orderedAtMs, after, STEP, false)
+    yield* eraseRows(parts, rows)
+    tally.done += rows.length
+    yield* tally.told("stored", undefined)
+    if (next === undefined) return
+    after = next
+  }
+})
+
+/** Whatever the state: what waits in memory and in segments waits. */
+const matcher = (selector: DeliverySelector.DeliverySelector, endpointId: string, atMs: number) =>
+(event: { readonly id: string; readonly table: string; readonly body: Uint8Array }): boolean =>
+  DeliverySelector.selects({ ...selector, endpointId }, { ...event, endpointId, state: "waiting", parkedAtMs: atMs })
+  && (selector.key === undefined || DeliverySelector.hasKey(event.body, selector.key))
+
+const segmentsOf = Effect.fnUntraced(function*(parts: CommandParts, endpointId: string, matches: (event: SegmentEvent) => boolean, tally: Tally) {
+  const { segments, stream } = parts
+  const before = (erased: ReadonlyArray<SegmentEvent>) => record(parts, erased.flatMap(({ targets }) => targets))
+  tally.done += yield* segments.erase(stream, endpointId, matches, before)
+})
+
+const endpointsOf = Effect.fnUntraced(function*({ admin, stream }: CommandParts, { endpointId }: DeliverySelector.DeliverySelector) {
+  if (endpointId !== undefined) return [endpointId]
+  return (yield* admin.counts(stream)).map((counts) => counts.endpointId)
+})
+
+export const run = Effect.fnUntraced(function*(parts: CommandParts, command: Command) {
+  const { selector } = command
+  const tally = new Tally(parts, command)
+  for (const endpoint of yield* endpointsOf(parts, selector)) {
+    const rows = rowsOf(parts, command, endpoint, tally)
+    if (selector.state === "dead") {
+      yield* rows
+      continue
+    }
+    const matches = matcher(selector, endpoint, command.orderedAtMs)
+    yield* parts.live.purge(endpoint, matches, Effect.andThen(rows, segmentsOf(parts, endpoint, matches, tally)))
+  }
+  if (selector.state === undefined) {
+    const count = yield* parts.admin.eraseLogged(parts.stream, selector)
+    if (count > 0) tally.note = `Of ${count} attempts in the log, what it had of bodies and answers was erased.`
+  }
+  return tally.progress("stored", undefined)
+})
