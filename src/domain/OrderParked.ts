@@ -24,6 +24,8 @@ const bump = (counts: Map<number, number>, of: number, by: 1 | -1): number => {
 export class ParkedKeys {
   /** Distinct keys that are kept: what `maxParkedKeys` bounds. A partition's key counts twice, since its parent has it too. */
   size = 0
+  /** Keys of whole tables. */
+  barriers = 0
   private readonly rules: Rules
   private readonly zones = new Map<number, Zone>()
 
@@ -43,6 +45,7 @@ export class ParkedKeys {
   clear(): void {
     this.zones.clear()
     this.size = 0
+    this.barriers = 0
   }
 
   conflicts(keys: ReadonlyArray<Key>): boolean {
@@ -88,6 +91,7 @@ export class ParkedKeys {
     if (key.value === WHOLE) {
       zone.barriers += by
       this.size += by
+      this.barriers += by
     } else {
       bump(zone.definitions, key.definition, by)
       const left = bump(zone.values, key.value, by)

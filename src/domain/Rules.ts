@@ -41,8 +41,24 @@ export interface Rules {
   readonly feederUnderOrder: boolean
   /** A row is not fed before an earlier one that shares a key and is not due. */
   readonly heldRowsHold: boolean
-  /** Back to live only when all rows are loaded or held, and the keys of those and of writes under way are in the set. */
-  readonly backToLiveWhenHeld: boolean
+  /** An event is settled by segments only after the append returned. */
+  readonly segmentSettlesAfterDurable: boolean
+  /** A start cuts off what segments have at or above its position: the stream brings it again. */
+  readonly cutAtStart: boolean
+  /** An endpoint with a backlog in segments starts behind. */
+  readonly backlogIsBehind: boolean
+  /** Rows that are there for events behind a stored cursor are skipped when the reader comes to those events again. */
+  readonly skipRowsOfSegments: boolean
+  /** The reader of segments brings an event to the table if it shares a key with what is parked. */
+  readonly readerUnderParkedKeys: boolean
+  /** What is read from segments waits in the lanes like any event. */
+  readonly readerUnderOrder: boolean
+  /** A row is fed only when the reader of segments has passed its place. */
+  readonly feedBelowReader: boolean
+  /** A cursor passes an event only when it is delivered, a durable row, or withdrawn. */
+  readonly cursorAfterDecided: boolean
+  /** Back to live only when the reader has handed on all that waits in segments and in their write buffer. */
+  readonly liveWhenRead: boolean
   /** A dead one frees its keys, once that is durable. */
   readonly deadFreesKeys: boolean
 }
@@ -69,7 +85,15 @@ export const all: Rules = {
   rememberDecided: true,
   feederUnderOrder: true,
   heldRowsHold: true,
-  backToLiveWhenHeld: true,
+  segmentSettlesAfterDurable: true,
+  cutAtStart: true,
+  backlogIsBehind: true,
+  skipRowsOfSegments: true,
+  readerUnderParkedKeys: true,
+  readerUnderOrder: true,
+  feedBelowReader: true,
+  cursorAfterDecided: true,
+  liveWhenRead: true,
   deadFreesKeys: true
 }
 

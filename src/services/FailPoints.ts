@@ -10,6 +10,8 @@ export type FailPoint =
   | "dispatcher.after_reply"
   | "parked.before_write"
   | "parked.after_write"
+  | "segments.before_append"
+  | "segments.after_append"
   | "listener.after_chunk"
 
 export const FailPoints = Context.Reference<{

@@ -73,11 +73,25 @@ export interface NotifierSettingsShape {
   readonly breakerPauseMaxMs: number
   /** An endpoint that fails for so long, ms, without one accepted delivery is disabled. Default 5 days; 0 = never. */
   readonly disableAfterMs: number
-  /** Parked keys of an endpoint above which everything of it is parked. Default 65,536. */
+  /** Parked keys of an endpoint above which it goes behind, and its reader stands still. Default 65,536. */
   readonly maxParkedKeys: number
+  /** WAL that the slot may hold before the endpoint that holds it back goes behind, bytes. Default 8 GiB. */
+  readonly walBudgetBytes: number
+  /** What may wait for one endpoint in segments: bytes of bodies, and for how long, ms. Defaults 10 GiB and 7 days. */
+  readonly budgetBytes: number
+  readonly budgetAgeMs: number
+  /**
+   * Over it · suspend: its events are counted, not kept, until it is resumed (default) · pause-slot: the stream waits, for
+   * all · dead-letter: its events are recorded as dead.
+   */
+  readonly budgetAction: BudgetAction
+  /** What may wait for all endpoints in segments, bytes; over it the stream waits. Default 0: no bound. */
+  readonly storeBudgetBytes: number
   /** Graceful stop: requests in flight may take this long. Default 10,000 ms. */
   readonly graceMs: number
 }
+export type BudgetAction = "suspend" | "pause-slot" | "dead-letter"
+
 export class NotifierSettings extends Context.Service<NotifierSettings, NotifierSettingsShape>()("pgstream/services/NotifierSettings") {}
 
 export const notifierDefaults: NotifierSettingsShape = {
@@ -97,6 +111,11 @@ export const notifierDefaults: NotifierSettingsShape = {
   breakerPauseMaxMs: 300_000,
   disableAfterMs: 5 * 86_400_000,
   maxParkedKeys: 65_536,
+  walBudgetBytes: 8 * 1024 ** 3,
+  budgetBytes: 10 * 1024 ** 3,
+  budgetAgeMs: 7 * 86_400_000,
+  budgetAction: "suspend",
+  storeBudgetBytes: 0,
   graceMs: 10_000
 }
 

@@ -17,11 +17,13 @@ import type { CheckpointState, EndpointCount } from "../../src/services/Checkpoi
 import { Endpoints } from "../../src/services/Endpoints.ts"
 import { Notifier, type NotifierError, type Notifying, type Settled } from "../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../src/services/ParkedDeliveries.ts"
+import { Segments } from "../../src/services/Segments.ts"
 import { notifierDefaults, NotifierSettings } from "../../src/services/Settings.ts"
 import { SubscriptionCache } from "../../src/services/SubscriptionCache.ts"
 import { WebhookTransport } from "../../src/services/WebhookTransport.ts"
 import { type Answer, type Play, type Received, service as scripted } from "../support/ScriptedTransport.ts"
-import { SimulatedStore } from "../support/SimulatedStore.ts"
+import { SimulatedSegments } from "../support/SimulatedSegments.ts"
+import { SimulatedStore, type StoreTiming } from "../support/SimulatedStore.ts"
 import { makeStream, type SimulatedStream } from "./Events.ts"
 import { Oracle } from "./Oracle.ts"
 import type { EndpointPlan, Plan } from "./Plan.ts"
@@ -38,6 +40,7 @@ interface World {
   readonly random: Random
   readonly stream: SimulatedStream
   readonly store: SimulatedStore
+  readonly segments: SimulatedSegments
   readonly oracle: Oracle
   /** Attempts of each poisonous event by endpoint. */
   readonly poison: Map<string, number>
@@ -138,21 +141,22 @@ const endpointsOf = Effect.fnUntraced(function*(plan: Plan, time: VirtualTime) {
 const layerOf = (world: World, time: VirtualTime) => {
   const { plan, random } = world
   const pauses = (ms: number) => () => [random.int(0, ms), random.int(0, ms)] as const
-  const store = world.store.service(time.sleep, {
+  const timing: StoreTiming = {
     write: pauses(plan.writeMs / 2),
     scan: pauses(plan.scanMs / 2),
     fails: () => (random.chance(plan.storeFails) ? random.pick(["before", "after"] as const) : "no"),
     page: () => random.int(1, plan.pageRows)
-  })
+  }
   return NotifierLayer.layer.pipe(Layer.provide(Layer.mergeAll(
     Layer.succeed(WebhookTransport, transportOf(world, time)),
     Layer.succeed(SubscriptionCache, cacheOf(plan)),
     Layer.effect(Endpoints, endpointsOf(plan, time)),
-    Layer.succeed(ParkedDeliveries, store),
+    Layer.succeed(ParkedDeliveries, world.store.service(time.sleep, timing)),
+    Layer.succeed(Segments, world.segments.service(time.sleep, timing)),
     Layer.succeed(NotifierSettings, {
       ...notifierDefaults,
       parkAfterMs: 200, retryInitialMs: 20, retryMaxMs: 80, graceMs: 500,
-      parkedScheduleMs: [50, 200, 500, 1_000],
+      parkedScheduleMs: [50, 200, 500, 1_000], refusedScheduleMs: [50, 200, 500],
       maxParkedKeys: plan.maxParkedKeys,
       maxEndpointBytes: plan.maxEndpointBytes,
       maxQueueBytes: 4 * plan.maxEndpointBytes
@@ -232,7 +236,8 @@ const stopGracefully = (world: World, life: Life): void => {
 export const run = (seed: number, plan: Plan, rules: Rules): string | undefined => {
   const random = new Random(seed)
   const store = new SimulatedStore()
-  const oracle = new Oracle(store)
+  const segments = new SimulatedSegments()
+  const oracle = new Oracle(store, segments)
   const events = makeStream(random, plan.stream)
   const poison = new Map<string, number>()
   for (const endpoint of plan.endpoints) {
@@ -242,7 +247,7 @@ export const run = (seed: number, plan: Plan, rules: Rules): string | undefined 
       if (random.chance(plan.poison)) poison.set(`${endpoint.id} ${event.id}`, random.int(1, plan.poisonAttempts))
     }
   }
-  const world: World = { plan, rules, random, stream: events, store, oracle, poison, position: 0, counts: new Map(), now: START_MS }
+  const world: World = { plan, rules, random, stream: events, store, segments, oracle, poison, position: 0, counts: new Map(), now: START_MS }
   const wrong = (life: Life) => oracle.violation !== undefined || life.failure !== undefined
   for (const kill of [...plan.kills.map((at) => START_MS + at), undefined]) {
     const life = boot(world)

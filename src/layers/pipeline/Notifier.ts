@@ -1,8 +1,10 @@
 /**
  * The Notifier: Dispatcher → lanes of each endpoint → HTTP, and the way back: Settlement. What fails for too long
- * goes through the write buffer to the table of parked deliveries, and a feeder brings it back into the lanes.
+ * goes through a write buffer to the table of parked deliveries, and a feeder brings it back into the lanes. What is
+ * for an endpoint that is behind goes through another to segments, and a reader brings it back.
  *
- * Background fibers: one for alarms, one writer, one that follows the endpoints, and one per round of a feeder.
+ * Background fibers: one for alarms, a writer each of rows, segments and cursors, one that follows the endpoints, and
+ * one per round of a feeder or read of a segment.
  */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -18,17 +20,22 @@ import { RemovedRows } from "../../services/RemovedRows.ts"
 import { FailPoints } from "../../services/FailPoints.ts"
 import { Notifier, NotifierError, type Notifying, type Settled } from "../../services/Notifier.ts"
 import { ParkedDeliveries } from "../../services/ParkedDeliveries.ts"
+import { Segments } from "../../services/Segments.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
+import { WalHeld } from "../../services/WalHeld.ts"
 import { type DefinitionsInForce, SubscriptionCache } from "../../services/SubscriptionCache.ts"
 import type { SubscriptionKey } from "../../services/SubscriptionStore.ts"
 import { WebhookTransport } from "../../services/WebhookTransport.ts"
 import { Core, NotifierGrips } from "./notifier/Core.ts"
 import * as Directory from "./notifier/Directory.ts"
 import { Dispatcher } from "./notifier/Dispatcher.ts"
-import type { Feed } from "./notifier/EndpointLanes.ts"
+import type { LanesWork } from "./notifier/EndpointLanes.ts"
 import * as Feeder from "./notifier/Feeder.ts"
-import { loadParked } from "./notifier/LoadParked.ts"
+import { loadWaiting } from "./notifier/LoadWaiting.ts"
 import { ParkWriter } from "./notifier/ParkWriter.ts"
+import { Pressure } from "./notifier/Pressure.ts"
+import * as SegmentReader from "./notifier/SegmentReader.ts"
+import { SegmentWriter } from "./notifier/SegmentWriter.ts"
 import { steadyClock } from "./notifier/steadyClock.ts"
 import { Withdrawn } from "./notifier/Withdrawn.ts"
 import { OpenNotifiers } from "./WithdrawalsLive.ts"
@@ -48,7 +55,14 @@ const rowsOf = (definitions: DefinitionsInForce, key: SubscriptionKey): Readonly
     .filter((row) => row.url === key.url && row.schema === key.schema && row.table === key.table)
     .map((row) => row.id)
 
-const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Notifying => {
+interface Stores {
+  readonly parked: ParkWriter
+  readonly segments: SegmentWriter
+  /** Stores how far endpoints are with their segments. */
+  readonly pass: Effect.Effect<void>
+}
+
+const notifying = (core: Core, dispatcher: Dispatcher, { parked, segments, pass }: Stores): Notifying => {
   const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {
     if (core.failure !== undefined) return failedOf(core)
     const update = core.settlement.next()
@@ -56,7 +70,7 @@ const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Noti
     core.settled.closeUnsafe()
     return Effect.andThen(core.settled.await, settled)
   })
-  const isIdle = () => core.failure !== undefined || (core.inFlight === 0 && writer.size === 0)
+  const isIdle = () => core.failure !== undefined || (core.inFlight === 0 && parked.size === 0 && segments.size === 0)
   const idle: Effect.Effect<void> = Effect.suspend(() => {
     if (isIdle()) return Effect.void
     core.idle.closeUnsafe()
@@ -68,7 +82,7 @@ const notifying = (core: Core, dispatcher: Dispatcher, writer: ParkWriter): Noti
     settled,
     drain: Effect.suspend(() => {
       core.stopping = true
-      return Effect.raceFirst(idle, Effect.sleep(core.settings.graceMs))
+      return Effect.raceFirst(Effect.andThen(idle, pass), Effect.sleep(core.settings.graceMs))
     }),
     rest: Effect.sync(() => {
       const update = core.settlement.rest()
@@ -84,6 +98,7 @@ export const layer = Layer.effect(
     const cache = yield* SubscriptionCache
     const endpoints = yield* Endpoints
     const store = yield* ParkedDeliveries
+    const log = yield* Segments
     const transport = yield* WebhookTransport
     const removed = yield* RemovedRows
     const openNotifiers = yield* OpenNotifiers
@@ -93,6 +108,7 @@ export const layer = Layer.effect(
       const clock = yield* Clock.Clock
       const grips = yield* NotifierGrips
       const { hit } = yield* FailPoints
+      const walHeld = yield* WalHeld
       const context = yield* Effect.context<never>()
       const runFork = Effect.runForkWith(context)
       const fork = (effect: Effect.Effect<unknown, unknown>) => {
@@ -109,11 +125,15 @@ export const layer = Layer.effect(
         from: from.position,
         now: steadyClock(() => clock.currentTimeMillisUnsafe())
       })
-      const writer = new ParkWriter(core, store)
+      const parked = new ParkWriter(core, store)
+      const segments = new SegmentWriter(core, log)
       const scans = yield* Semaphore.make(CONCURRENT_SCANS)
-      const feed: Feed = (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round))
+      const work: LanesWork = {
+        feed: (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round)),
+        read: (lanes) => fork(SegmentReader.read({ core, store: log, scans }, lanes))
+      }
       const directory = Directory.make({
-        core, writer, store, endpoints, transport, feed, scope, counts: from.counts,
+        parts: { core, parked, segments, work }, store, log, endpoints, transport, scope, counts: from.counts,
         epochSeed: from.epochSeed
       })
       const withdraw = (ids: ReadonlyArray<SubscriptionId>) => {
@@ -126,20 +146,23 @@ export const layer = Layer.effect(
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({
         core, definitions, directory,
+        pressure: new Pressure({ core, lanes: directory.lanes, walHeld: walHeld.bytes }),
         body: (change) => bodies.write(change),
         added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)
       })
-      const loading = loadParked(core, store, directory, from.position)
+      const loading = loadWaiting({ core, store, log, directory, from: from.position })
       if (core.rules.loadKeysFirst) yield* loading
       else fork(loading)
       fork(core.alarms.loop)
-      fork(writer.loop)
+      fork(parked.loop)
+      fork(segments.loop)
+      fork(core.cursors.loop(log, core.stream))
       fork(directory.follow)
       yield* Scope.addFinalizer(scope, Effect.sync(() => {
         core.stopping = true
         core.closed = true
       }))
-      return notifying(core, dispatcher, writer)
+      return notifying(core, dispatcher, { parked, segments, pass: Effect.ignore(core.cursors.pass(log, core.stream)) })
     })
 
     return Notifier.of({ open })

@@ -23,13 +23,15 @@ import { Endpoints } from "../../../src/services/Endpoints.ts"
 import { type FailPoint, FailPoints } from "../../../src/services/FailPoints.ts"
 import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
+import { Segments } from "../../../src/services/Segments.ts"
 import { RemovedRows } from "../../../src/services/RemovedRows.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
 import { type DefinitionsInForce, type Selection, SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
 import { WebhookTransport } from "../../../src/services/WebhookTransport.ts"
 import { Withdrawals } from "../../../src/services/Withdrawals.ts"
 import { type Answer, service as scripted } from "../../support/ScriptedTransport.ts"
-import { SimulatedStore } from "../../support/SimulatedStore.ts"
+import { SimulatedSegments } from "../../support/SimulatedSegments.ts"
+import { SimulatedStore, type StoreTiming } from "../../support/SimulatedStore.ts"
 import { VirtualTime } from "../../simulation/VirtualTime.ts"
 
 const column = (name: string, key: boolean): Column => ({ name, typeOid: 25, typmod: -1, typeName: "text", valueClass: 0, key })
@@ -72,6 +74,7 @@ export interface HarnessOptions {
   readonly otherwise?: () => Answer
   readonly latencyMs?: number
   readonly store?: SimulatedStore
+  readonly segments?: SimulatedSegments
   readonly writeMs?: number
   readonly storeFails?: () => boolean
   readonly hit?: (name: FailPoint) => void
@@ -100,6 +103,7 @@ export interface Sent {
 export class Harness {
   readonly time = new VirtualTime(1_000_000)
   readonly store: SimulatedStore
+  readonly segments: SimulatedSegments
   readonly sent: Array<Sent> = []
   readonly updates: Array<CheckpointUpdate> = []
   flying = 0
@@ -119,6 +123,7 @@ export class Harness {
     this.options = options
     this.gone = new Set(options.gone)
     this.store = options.store ?? new SimulatedStore()
+    this.segments = options.segments ?? new SimulatedSegments()
     this.endpoints = new Map((options.endpoints ?? [endpoint("e")]).map((each) => [each.id, each]))
     for (const id of this.endpoints.keys()) {
       for (const name of options.rows?.[id] ?? [`${id}-row`]) this.inForce.set(name, row(name, id))
@@ -216,13 +221,15 @@ export class Harness {
 
   private dependencies(queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }>) {
     const half = (this.options.writeMs ?? 2) / 2
+    const timing: StoreTiming = {
+      write: () => [half, half], scan: () => [half, half], page: () => 1_000,
+      fails: () => (this.options.storeFails?.() === true ? "before" : "no")
+    }
     return Layer.mergeAll(
       Layer.succeed(WebhookTransport, this.transport()),
       Layer.succeed(NotifierSettings, { ...notifierDefaults, ...this.options.settings }),
-      Layer.succeed(ParkedDeliveries, this.store.service(this.time.sleep, {
-        write: () => [half, half], scan: () => [half, half], page: () => 1_000,
-        fails: () => (this.options.storeFails?.() === true ? "before" : "no")
-      })),
+      Layer.succeed(ParkedDeliveries, this.store.service(this.time.sleep, timing)),
+      Layer.succeed(Segments, this.segments.service(this.time.sleep, timing)),
       Layer.succeed(Endpoints, Endpoints.of({
         get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: Stream.fromQueue(queue)
       })),

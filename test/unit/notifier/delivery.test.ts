@@ -1,9 +1,9 @@
 import { assert, describe, it } from "vitest"
-import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
-import { SimulatedStore } from "../../support/SimulatedStore.ts"
+import { Segments } from "../../../src/services/Segments.ts"
+import { SimulatedSegments } from "../../support/SimulatedSegments.ts"
 import { commit, endpoint, Harness, idOf, insert, rows, undecodable } from "./Harness.ts"
 
-const fast = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [2_000, 4_000] }
+const fast = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [2_000, 4_000], refusedScheduleMs: [2_000, 4_000] }
 
 describe("Notifier, live", () => {
   it("sends each event with its id, number and epoch, and settles the commit", () => {
@@ -170,31 +170,30 @@ describe("Notifier, bounds", () => {
     assert.strictEqual(shared.sent.length, 6)
   })
 
-  it("keeps no neighbours of a body that waits for the table", () => {
+  it("keeps no neighbours of a body that waits for its segment", () => {
     const kept: Array<readonly [id: string, buffer: ArrayBufferLike]> = []
-    class Watched extends SimulatedStore {
-      override service(...options: Parameters<SimulatedStore["service"]>) {
+    class Watched extends SimulatedSegments {
+      override service(...options: Parameters<SimulatedSegments["service"]>) {
         const service = super.service(...options)
-        return ParkedDeliveries.of({
+        return Segments.of({
           ...service,
-          write: (stream, batch) => {
-            for (const row of batch) kept.push([row.id, row.body.buffer])
-            return service.write(stream, batch)
+          append: (stream, batch) => {
+            for (const event of batch) kept.push([event.id, event.body.buffer])
+            return service.append(stream, batch)
           }
         })
       }
     }
     const endpoints = [endpoint("e", { paused: true }), endpoint("f", { paused: true }), endpoint("g")]
-    const harness = new Harness({ endpoints, store: new Watched() })
+    const harness = new Harness({ endpoints, segments: new Watched() })
     harness.offer(rows(1, "a", "b"))
     harness.pass(100)
-    assert.strictEqual(kept.length, 4)
+    assert.strictEqual(kept.length, 2, "once for both endpoints")
     for (const [, buffer] of kept) assert.isBelow(buffer.byteLength, 1_000)
-    assert.strictEqual(new Set(kept.map(([, buffer]) => buffer)).size, 2, "one copy for both endpoints")
     assert.strictEqual(harness.sent.length, 2)
   })
 
-  it("holds what it may and no more while the table cannot be written, and loses nothing", () => {
+  it("holds what it may and no more while the store cannot be written, and loses nothing", () => {
     let down = true
     const harness = new Harness({
       endpoints: [endpoint("e", { paused: true })], settings: { maxEndpointBytes: 1_000 }, storeFails: () => down
@@ -207,7 +206,7 @@ describe("Notifier, bounds", () => {
     harness.pass(6_000)
     assert.isTrue(first.admitted)
     assert.strictEqual(harness.position, 150)
-    assert.strictEqual(harness.store.rows.size, 1)
+    assert.deepStrictEqual(harness.segments.ids("e"), [idOf(1)])
   })
 })
 

@@ -38,7 +38,7 @@ describe("FeedRound", () => {
     round.back(row(20, 8))
     round.back(row(60, 9))
     assert.deepStrictEqual([7, 8, 9].map((value) => round.blocks(row(50, value))), [true, true, false])
-    assert.strictEqual(round.heldRows, 2)
+    assert.strictEqual(round.firstPassed?.commitLsn, 10)
   })
 
   it("passes over a row that went back to the table while the scan ran, and forgets one that was decided", () => {
@@ -60,7 +60,6 @@ describe("FeedRound", () => {
     round.written(row(10, 7))
     round.dead(row(10, 7))
     assert.isFalse(round.blocks(row(50, 7)))
-    assert.strictEqual(round.heldRows, 0)
   })
 })
 
@@ -77,7 +76,6 @@ describe("FutureRows", () => {
     assert.deepStrictEqual([future.skips("r20"), future.skips("r20"), future.skips("r99")], [true, false, false])
     reach(Infinity, 0)
     assert.deepStrictEqual([reached, future.size], [[10, 20, 30], 0])
-    assert.strictEqual(future.last?.commitLsn, 30)
   })
 })
 

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "vitest"
 import { commit, endpoint, Harness, idOf, insert, row, rows, undecodable } from "./Harness.ts"
 import { Withdrawn } from "../../../src/layers/pipeline/notifier/Withdrawn.ts"
+import { SimulatedSegments } from "../../support/SimulatedSegments.ts"
 import { SimulatedStore } from "../../support/SimulatedStore.ts"
 
-const slow = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [60_000, 60_000] }
+const slow = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [60_000, 60_000], refusedScheduleMs: [60_000, 60_000] }
 const one = [endpoint("e", { concurrency: 1 })]
 const two = { e: ["x", "y"] }
 
@@ -211,7 +212,7 @@ describe("Notifier, what was removed while it was away", () => {
 
 describe("Notifier, an endpoint that ends", () => {
   it("leaves no row in the table, dead ones neither", () => {
-    const harness = new Harness({ settings: { ...slow, parkedScheduleMs: [] }, otherwise: () => ({ status: 404 }) })
+    const harness = new Harness({ settings: { ...slow, refusedScheduleMs: [] }, otherwise: () => ({ status: 404 }) })
     harness.offer(rows(1, "a"))
     harness.pass(100)
     assert.deepStrictEqual(harness.store.ofEndpoint("e").map(({ state }) => state), ["dead"])
@@ -231,17 +232,23 @@ describe("Notifier, an endpoint that ends", () => {
     assert.strictEqual(harness.position, 250)
   })
 
-  it("before a start leaves none either", () => {
+  it("before a start leaves none either, nor anything in segments", () => {
     const store = new SimulatedStore()
-    const first = new Harness({ store, endpoints: [endpoint("e", { paused: true })] })
-    first.offer(rows(1, "a", "b"))
+    const segments = new SimulatedSegments()
+    const first = new Harness({ store, segments, settings: slow, script: { [idOf(1)]: [{ status: 404 }] } })
+    first.offer(rows(1, "a"))
+    first.pass(100)
+    first.change("e", endpoint("e", { paused: true }))
+    first.offer(rows(2, "b"))
     first.pass(100)
     first.close()
-    assert.strictEqual(store.rows.size, 2)
-    const harness = new Harness({ store, position: 150, endpoints: [endpoint("f")] })
-    harness.offer(rows(2, "b"))
+    assert.strictEqual(store.rows.size, 1)
+    assert.strictEqual(segments.ids("e").length, 1)
+    const harness = new Harness({ store, segments, position: 250, endpoints: [endpoint("f")] })
+    harness.offer(rows(3, "b"))
     harness.pass(1_000)
     assert.strictEqual(store.rows.size, 0)
-    assert.strictEqual(harness.position, 250)
+    assert.isTrue(segments.isEmpty)
+    assert.strictEqual(harness.position, 350)
   })
 })

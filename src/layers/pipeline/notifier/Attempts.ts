@@ -7,6 +7,7 @@ import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf } from "../..
 import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
+import { always, type Gate } from "./Gate.ts"
 import type { LaneList } from "./LaneList.ts"
 import type { LanesLink } from "./LanesLink.ts"
 
@@ -25,12 +26,15 @@ export interface AttemptsOwner {
   park(entry: Entry): void
   /** After each answer, before the next request. */
   answered(): void
+  /** The gate opened, or closed again. */
+  gateChanged(): void
   /** The first accepted one after a time in which it looked down. */
   recovered(): void
 }
 
 export class Attempts {
   link: LanesLink
+  readonly gate: Gate
   private readonly core: Core
   private readonly lanes: LaneList
   private readonly owner: AttemptsOwner
@@ -40,29 +44,68 @@ export class Attempts {
   private nextLineMs = 0
   /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
   private down = false
+  /** When the pump looks again, since the gate let nothing start, ms. */
+  private wakeMs = Infinity
 
   constructor(core: Core, lanes: LaneList, owner: AttemptsOwner, link: LanesLink) {
     this.core = core
     this.lanes = lanes
     this.owner = owner
     this.link = link
+    this.gate = core.makeGate(owner.endpoint)
   }
 
   private get limit(): number {
-    return this.owner.mode === "total" ? 1 : this.owner.endpoint.concurrency
+    const { mode, endpoint } = this.owner
+    const most = mode === "total" ? 1 : endpoint.concurrency
+    return this.gate === always ? most : this.gate.limit(most, this.core.now())
+  }
+
+  /** Nothing waits, and a request could start. */
+  get isFree(): boolean {
+    return !this.lanes.hasReady && this.inFlight < this.limit
+  }
+
+  /** Requests may start: it is not known to be down. */
+  get isOpen(): boolean {
+    return this.gate === always || this.gate.limit(1, this.core.now()) > 0
+  }
+
+  /** Whether it is up is being tried with one request. */
+  get isProbing(): boolean {
+    return this.gate !== always && this.gate.state !== "closed"
   }
 
   pump(): void {
-    while (this.inFlight < this.limit && !this.core.stopping && !this.owner.endpoint.paused) {
+    if (this.core.stopping || this.owner.endpoint.paused) return
+    while (this.inFlight < this.limit && (this.gate === always || this.mayStart())) {
       const entry = this.lanes.nextReady()
       if (entry === undefined) return
       this.send(entry)
     }
   }
 
+  /** The rate: no alarm but the next one. */
+  private mayStart(): boolean {
+    if (!this.lanes.hasReady) return true
+    const now = this.core.now()
+    const waitMs = this.gate.waitMs(now)
+    if (waitMs <= 0) return true
+    if (now + waitMs >= this.wakeMs) return false
+    this.wakeMs = now + waitMs
+    this.core.alarms.at(this.wakeMs, () => {
+      this.wakeMs = Infinity
+      this.pump()
+    })
+    return false
+  }
+
   private send(entry: Entry): void {
+    const now = this.core.now()
     entry.where = "flying"
-    if (entry.firstAttemptMs === 0) entry.firstAttemptMs = this.core.now()
+    entry.startedMs = now
+    if (entry.firstAttemptMs === 0) entry.firstAttemptMs = now
+    if (this.gate !== always) this.gate.started(now)
     this.inFlight++
     this.core.inFlight++
     const link = this.link
@@ -76,8 +119,12 @@ export class Attempts {
     this.inFlight--
     link.ended()
     entry.attempts++
+    const now = this.core.now()
+    this.core.log?.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
+    const changed = this.gate !== always && this.gate.answered(result, now)
     if (result._tag === "Accepted") this.accepted(entry)
     else this.failed(entry, result)
+    if (changed) this.owner.gateChanged()
     this.owner.answered()
     this.pump()
     if (--this.core.inFlight === 0) this.core.idle.openUnsafe()
@@ -94,19 +141,20 @@ export class Attempts {
   private failed(entry: Entry, result: AttemptResult): void {
     const { settings, grips } = this.core
     if (this.owner.isWithdrawn(entry)) return this.owner.withdraw(entry)
+    const before = entry.lastError
     entry.lastError = describe(result)
     const now = this.core.now()
     // Before its time (all were due at once): its schedule stays as it is.
     const early = entry.stored && entry.dueAtMs > now
     if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))
     else if (entry.stored) entry.retries++
-    else if (!this.owner.endpoint.paused) {
+    else if (!this.owner.endpoint.paused && this.isOpen) {
       const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
       if (delay !== undefined) return this.backOff(entry, now + delay)
     }
     if (looksDown(result) && this.lastAcceptedMs < entry.firstAttemptMs) this.down = true
     if (!early) {
-      const delay = parkedDelay(settings, result, entry.retries, grips.random())
+      const delay = parkedDelay(settings, result, entry.retries, grips.random(), before)
       if (delay === undefined) entry.state = "dead"
       else entry.dueAtMs = now + delay
     }

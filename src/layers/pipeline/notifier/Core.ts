@@ -12,8 +12,14 @@ import { Settlement, type Ticket } from "../../../domain/Settlement.ts"
 import type { StreamId } from "../../../domain/StreamId.ts"
 import type { FailPoint } from "../../../services/FailPoints.ts"
 import type { NotifierSettingsShape } from "../../../services/Settings.ts"
+import type { Endpoint } from "../../../domain/Subscription.ts"
+import type { DeliveryLogShape } from "../../../services/DeliveryLog.ts"
+import type { NoticesShape } from "../../../services/Notices.ts"
 import { Alarms } from "./Alarms.ts"
-import type { Entry } from "./Entry.ts"
+import { Cursors } from "./Cursors.ts"
+import type { EndpointLanes } from "./EndpointLanes.ts"
+import type { SharedBody } from "./Entry.ts"
+import { always, type Gate } from "./Gate.ts"
 import type { Withdrawn } from "./Withdrawn.ts"
 
 /** What a test may set: rules, chance. Production provides nothing. */
@@ -29,6 +35,12 @@ export const NotifierGrips = Context.Reference<NotifierGrips>("pgstream/layers/p
   defaultValue: () => ({ rules: Rules.all, random: Math.random, newEpoch: () => randomBytes(8).toString("hex") })
 })
 
+/** A body in memory. */
+interface Held {
+  readonly body: Uint8Array
+  readonly shared: SharedBody | undefined
+}
+
 export interface CoreOptions {
   readonly settings: NotifierSettingsShape
   readonly grips: NotifierGrips
@@ -37,6 +49,10 @@ export interface CoreOptions {
   readonly withdrawn: Withdrawn
   readonly now: () => number
   readonly hit: ((name: FailPoint) => void) | undefined
+  /** What may start to an endpoint, and when. Default: all, at once. */
+  readonly makeGate?: ((endpoint: Endpoint) => Gate) | undefined
+  readonly log?: DeliveryLogShape | undefined
+  readonly notices?: NoticesShape | undefined
   /** Runs in the background, as long as the Notifier is open; its failure fails the Notifier. */
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
 }
@@ -50,7 +66,11 @@ export class Core {
   readonly now: () => number
   readonly hit: ((name: FailPoint) => void) | undefined
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
+  readonly makeGate: (endpoint: Endpoint) => Gate
+  readonly log: DeliveryLogShape | undefined
+  readonly notices: NoticesShape | undefined
   readonly settlement: Settlement
+  readonly cursors = new Cursors()
   readonly alarms: Alarms
   /** The last that was dispatched: one object, changed in place. */
   readonly reached: { commitLsn: number; ordinal: number }
@@ -62,8 +82,12 @@ export class Core {
   inFlight = 0
   /** Bytes of bodies in memory, a shared one once. */
   bytes = 0
-  /** Endpoints above their own bound. */
-  overfull = 0
+  /** Endpoints above their own bound; one that is behind holds nobody. */
+  readonly overfull = new Set<EndpointLanes>()
+  /** Those that are behind. */
+  readonly behind = new Set<EndpointLanes>()
+  /** What else holds the Dispatcher, by name: a write buffer, a budget. */
+  private readonly holds = new Set<string>()
   /** Opened when there may be room, something settled, or nothing in flight; and at a failure. */
   readonly room = Latch.makeUnsafe(false)
   readonly settled = Latch.makeUnsafe(false)
@@ -78,13 +102,31 @@ export class Core {
     this.now = options.now
     this.hit = options.hit
     this.fork = options.fork
+    this.makeGate = options.makeGate ?? (() => always)
+    this.log = options.log
+    this.notices = options.notices
     this.settlement = new Settlement(options.from, this.rules)
     this.alarms = new Alarms(options.now)
     this.reached = { commitLsn: options.from, ordinal: -Infinity }
   }
 
   get full(): boolean {
-    return this.overfull > 0 || this.bytes > this.settings.maxQueueBytes
+    return this.overfull.size > 0 || this.bytes > this.settings.maxQueueBytes || this.holds.size > 0
+  }
+
+  /** Holds the Dispatcher for that reason, or no longer. */
+  holdStream(reason: string, on: boolean): void {
+    if (on) this.holds.add(reason)
+    else if (this.holds.delete(reason) && !this.full) this.room.openUnsafe()
+  }
+
+  setOverfull(lanes: EndpointLanes, on: boolean): void {
+    if (on) this.overfull.add(lanes)
+    else if (this.overfull.delete(lanes) && !this.full) this.room.openUnsafe()
+  }
+
+  isHeldBy(reason: string): boolean {
+    return this.holds.has(reason)
   }
 
   settle(ticket: Ticket): void {
@@ -92,11 +134,11 @@ export class Core {
   }
 
   /** Of one entry; what its endpoint holds is the endpoint's to count. */
-  hold(entry: Entry): void {
+  hold(entry: Held): void {
     if (entry.shared === undefined || entry.shared.users++ === 0) this.bytes += entry.body.byteLength
   }
 
-  release(entry: Entry): void {
+  release(entry: Held): void {
     if (entry.shared !== undefined && --entry.shared.users > 0) return
     this.bytes -= entry.body.byteLength
     if (!this.full) this.room.openUnsafe()

@@ -12,23 +12,22 @@ import type { EndpointCount } from "../../../services/Checkpoint.ts"
 import type { Endpoints } from "../../../services/Endpoints.ts"
 import { NotifierError } from "../../../services/Notifier.ts"
 import type { WebhookTransport } from "../../../services/WebhookTransport.ts"
-import type { Core } from "./Core.ts"
 import type { ParkedDeliveries } from "../../../services/ParkedDeliveries.ts"
+import type { Segments } from "../../../services/Segments.ts"
 import type { Directory } from "./Dispatcher.ts"
-import { EndpointLanes, type Feed } from "./EndpointLanes.ts"
+import { EndpointLanes, type LanesParts } from "./EndpointLanes.ts"
 import { LanesLink } from "./LanesLink.ts"
-import { type ParkWriter, untilDone } from "./ParkWriter.ts"
+import { untilDone } from "./ParkWriter.ts"
 
 export interface DirectoryOptions {
-  readonly core: Core
-  readonly writer: ParkWriter
+  readonly parts: LanesParts
   readonly store: ParkedDeliveries["Service"]
+  readonly log: Segments["Service"]
   readonly endpoints: Endpoints["Service"]
   readonly transport: WebhookTransport["Service"]
   readonly counts: ReadonlyMap<EndpointId, EndpointCount>
   readonly epochSeed: string | undefined
   readonly scope: Scope.Scope
-  readonly feed: Feed
 }
 
 /** The same after each start from one checkpoint: a kill before the next one is stored changes no epoch. */
@@ -46,7 +45,8 @@ export interface OpenDirectory extends Directory {
 }
 
 export const make = (options: DirectoryOptions): OpenDirectory => {
-  const { core, writer, store, endpoints, transport, counts, epochSeed, scope, feed } = options
+  const { parts, store, log, endpoints, transport, counts, epochSeed, scope } = options
+  const { core } = parts
   const lanes = new Map<EndpointId, EndpointLanes>()
 
   const link = Effect.fnUntraced(function*(endpoint: Endpoint) {
@@ -64,7 +64,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     ))
     const endpoint = found ?? nobody(id)
     const opened = new EndpointLanes(
-      core, writer, feed, endpoint, yield* link(endpoint),
+      parts, endpoint, yield* link(endpoint),
       counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
     )
     lanes.set(id, opened)
@@ -77,10 +77,11 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
 
   const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
     gone.end()
-    const parked = yield* Effect.mapError(
-      untilDone(store.end(core.stream, gone.id)),
-      (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause })
+    core.cursors.forget(gone.id)
+    const ended = Effect.zipWith(
+      untilDone(store.end(core.stream, gone.id)), untilDone(log.end(core.stream, gone.id)), (rows, waiting) => rows + waiting
     )
+    const parked = yield* Effect.mapError(ended, (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
     if (gone.gone) gone.table.cleared()
     gone.tellWithdrawn()
     yield* Effect.logInfo("An endpoint has no subscription any more: it ended.").pipe(
@@ -94,7 +95,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     if (endpoint === undefined) return yield* end(there)
     if (!there.gone && sendsAlike(there.endpoint, endpoint)) return
     there.configure(endpoint, yield* link(endpoint))
-    yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events are parked." : "Endpoint settings changed.").pipe(
+    yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events wait in the store." : "Endpoint settings changed.").pipe(
       Effect.annotateLogs({ endpointId: id })
     )
   })

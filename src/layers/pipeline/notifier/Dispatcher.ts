@@ -18,6 +18,7 @@ import type { DefinitionsInForce, Selection } from "../../../services/Subscripti
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { Entry, type EventFacts, type SharedBody } from "./Entry.ts"
+import { LOOK_MS, type Pressure } from "./Pressure.ts"
 
 /** All endpoints that were opened. */
 export interface Directory {
@@ -34,6 +35,7 @@ export interface DispatcherOptions {
   readonly body: (change: Change) => Uint8Array
   /** Rows that the stream brought: which of them are gone already is asked before it goes on. */
   readonly added: (rows: ReadonlyArray<Subscription>, xid: number) => Effect.Effect<void>
+  readonly pressure: Pressure
 }
 
 const NOTHING = new Uint8Array(0)
@@ -44,6 +46,7 @@ export class Dispatcher {
   private readonly directory: Directory
   private readonly body: (change: Change) => Uint8Array
   private readonly added: DispatcherOptions["added"]
+  private readonly pressure: Pressure
   private readonly counted: Array<EndpointLanes> = []
   private inTransaction = false
 
@@ -63,11 +66,14 @@ export class Dispatcher {
     this.directory = options.directory
     this.body = options.body
     this.added = options.added
+    this.pressure = options.pressure
     this.ticket = new Ticket()
   }
 
   readonly offer = (chunk: Chunk): Effect.Effect<void, NotifierError> =>
     Effect.suspend(() => {
+      for (const lanes of this.core.behind) lanes.tryLive()
+      this.pressure.look()
       this.ticket = this.core.settlement.begin()
       this.items = chunk.items
       this.at = 0
@@ -81,7 +87,7 @@ export class Dispatcher {
     this.items = []
     const ticket = this.ticket
     for (const lanes of this.directory.withFuture) {
-      lanes.table.reach(this.core.reached)
+      lanes.reachFuture()
       if (lanes.table.future.size === 0) this.directory.withFuture.delete(lanes)
     }
     if (!this.core.rules.countsAtCommit) this.markCounts(ticket)
@@ -91,8 +97,13 @@ export class Dispatcher {
 
   private readonly waitForRoom: Effect.Effect<void> = Effect.suspend(() => {
     if (!this.core.full || this.core.failure !== undefined) return Effect.void
+    const fromMs = this.core.now()
     this.core.room.closeUnsafe()
-    return Effect.andThen(this.core.room.await, this.waitForRoom)
+    this.core.alarms.at(fromMs + LOOK_MS, () => this.core.room.openUnsafe())
+    return Effect.andThen(this.core.room.await, Effect.suspend(() => {
+      this.pressure.waited(fromMs)
+      return this.waitForRoom
+    }))
   })
 
   /** Returns what has to be done before it can go on. */
@@ -164,12 +175,7 @@ export class Dispatcher {
       this.number(lanes)
       if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selections[i]!.selectedBy)) continue
       const mode = lanes.keyMode
-      const entry = new Entry(
-        lanes.id, lanes.epoch, event, (keys[mode] ??= keysOf(change, mode)), lanes.count,
-        selections[i]!.selectedBy, this.ticket, false
-      )
-      this.ticket.open++
-      lanes.submit(entry)
+      lanes.submit(event, (keys[mode] ??= keysOf(change, mode)), selections[i]!.selectedBy, this.ticket)
     }
   }
 
@@ -204,7 +210,7 @@ export class Dispatcher {
   /** Parked before the start: it has its number, and the table has the event. */
   private wasParked(lanes: EndpointLanes, event: EventFacts): boolean {
     if (lanes.table.future.size === 0) return false
-    lanes.table.reach(event)
+    if (!lanes.behind) lanes.table.reach(event)
     return this.core.rules.skipParked && lanes.table.future.skips(event.id)
   }
 

@@ -1,26 +1,52 @@
 /**
- * One endpoint: which way each of its events goes (lanes, table). Each function changes the state and pumps the lanes in one
- * call; there is no fiber, promise or timer per event.
+ * One endpoint: which way each of its events goes. Live: into the lanes, or to the table behind a parked one that
+ * shares a key. Behind: into segments, from which a reader brings them into the same lanes. Each function changes the
+ * state and pumps the lanes in one call; there is no fiber, promise or timer per event.
  *
- * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), in the write
- * buffer, or in the table only (`TableSide`).
+ * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), on its way to the
+ * table or in the table only (`TableSide`), or in segments only (`SegmentSide`).
  */
-import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
+import type { Key } from "../../../domain/Key.ts"
+import type { Lsn } from "../../../domain/Lsn.ts"
+import type { Ticket } from "../../../domain/Settlement.ts"
+import type { Endpoint, OrderMode, SubscriptionId } from "../../../domain/Subscription.ts"
+import type { ParkedKeys, ParkedState } from "../../../services/ParkedDeliveries.ts"
+import type { Backlog } from "../../../services/Segments.ts"
 import { Attempts, type AttemptsOwner } from "./Attempts.ts"
 import type { Core } from "./Core.ts"
-import type { Entry } from "./Entry.ts"
+import { Entry, type EventFacts, fromItem } from "./Entry.ts"
 import { FeedRound } from "./FeedRound.ts"
 import { FeedSchedule } from "./FeedSchedule.ts"
 import { LaneList } from "./LaneList.ts"
 import type { LanesLink } from "./LanesLink.ts"
-import { compare } from "./Position.ts"
+import { compare, END, type Placed } from "./Position.ts"
 import type { ParkWriter, WriteOwner } from "./ParkWriter.ts"
+import type { SegmentItem } from "./SegmentItem.ts"
+import { SegmentSide, type SegmentTaker } from "./SegmentSide.ts"
+import type { SegmentWriter } from "./SegmentWriter.ts"
 import { TableSide } from "./TableSide.ts"
 
-/** Runs a round in the background; `roundEnded` says that it is over. */
-export type Feed = (lanes: EndpointLanes, round: FeedRound) => void
+/** Behind lasts at least as long, ms. */
+const MIN_BEHIND_MS = 1_000
+/** Share of an endpoint's bytes above which its segments are not read on. */
+const READ_SHARE = 0.5
 
-export class EndpointLanes implements AttemptsOwner, WriteOwner {
+/** What the lanes ask to be done in the background. */
+export interface LanesWork {
+  /** Runs a round of the feeder; `roundEnded` says that it is over. */
+  feed(lanes: EndpointLanes, round: FeedRound): void
+  /** Reads the next segment; `segments.endRead` says that it is there. */
+  read(lanes: EndpointLanes): void
+}
+
+export interface LanesParts {
+  readonly core: Core
+  readonly parked: ParkWriter
+  readonly segments: SegmentWriter
+  readonly work: LanesWork
+}
+
+export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   readonly id: string
   endpoint: Endpoint
   /** In force; follows `endpoint.order` when the lanes are empty. */
@@ -35,27 +61,30 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   /** Deliveries that were numbered and are not sent, since nobody is subscribed to them any more. */
   withdrawn = 0
   readonly table: TableSide
+  readonly segments: SegmentSide
+  /** Its events go to segments. */
+  behind = false
   /** All rows are due in the next round. */
   force = false
+  /** Bytes of bodies in the lanes and on their way to the table. */
+  bytes = 0
 
   private readonly core: Core
-  private readonly writer: ParkWriter
+  private readonly parked: ParkWriter
+  private readonly segmentWriter: SegmentWriter
+  private readonly work: LanesWork
   private readonly lanes: LaneList
-  private readonly attempts: Attempts
+  readonly attempts: Attempts
   private readonly schedule: FeedSchedule
-  private bytes = 0
   private toldWithdrawn = 0
+  private behindUntilMs = 0
 
-  constructor(
-    core: Core,
-    writer: ParkWriter,
-    feed: Feed,
-    endpoint: Endpoint,
-    link: LanesLink,
-    count: { readonly count: number; readonly epoch: string }
-  ) {
+  constructor(parts: LanesParts, endpoint: Endpoint, link: LanesLink, count: { readonly count: number; readonly epoch: string }) {
+    const { core } = parts
     this.core = core
-    this.writer = writer
+    this.parked = parts.parked
+    this.segmentWriter = parts.segments
+    this.work = parts.work
     this.id = endpoint.id
     this.endpoint = endpoint
     this.mode = endpoint.order
@@ -63,8 +92,10 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
     this.count = count.count
     this.lanes = new LaneList(core.rules)
     this.attempts = new Attempts(core, this.lanes, this, link)
-    this.schedule = new FeedSchedule(core.alarms, core.now, () => this.beginRound(feed))
-    this.table = new TableSide(core, this.schedule)
+    this.schedule = new FeedSchedule(core.alarms, core.now, () => this.beginRound())
+    this.table = new TableSide(core, this.schedule, () => this.goBehind("too many parked keys"))
+    this.segments = new SegmentSide(core, this)
+    if (this.mustBeBehind !== undefined) this.goBehind(this.mustBeBehind)
   }
 
   /** The order by which new events get their keys. */
@@ -74,16 +105,24 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
 
   // ── from the stream ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A new event, later in the stream than all before. */
-  submit(entry: Entry): void {
-    if (this.gone) return this.discard(entry)
+  /** A new event, later in the stream than all before; its number is `count`. */
+  submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, ticket: Ticket): void {
+    if (this.gone) {
+      this.withdrawn++
+      return
+    }
+    if (this.behind) {
+      return this.segmentWriter.add(this.segments, event, { endpointId: this.id, epoch: this.epoch, sequence: this.count, selectedBy, keys }, ticket)
+    }
+    const entry = new Entry(this.id, this.epoch, event, keys, this.count, selectedBy, ticket, false)
+    ticket.open++
     this.hold(entry)
-    if (this.endpoint.paused || this.endpoint.order !== this.mode || this.table.holds(entry.keys)) {
+    if (this.table.holds(keys)) {
       entry.dueAtMs = this.core.now()
-      return this.toBuffer(entry)
+      return this.toTable(entry)
     }
     this.lanes.enter(entry)
-    this.pump()
+    this.attempts.pump()
   }
 
   /** What cannot be sent, ever: recorded as dead. */
@@ -91,34 +130,126 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
     if (this.gone) return this.discard(entry)
     this.hold(entry)
     entry.state = "dead"
-    this.toBuffer(entry)
+    this.toTable(entry)
   }
 
-  /** A row of the table enters the lanes, in the place that Order gives it. */
-  load(entry: Entry): void {
+  /** The stream, or the reader of the segments, has got further. */
+  reachFuture(): void {
+    if (this.table.future.size > 0) this.table.reach(this.segments.limit(this.core.reached))
+  }
+
+  // ── behind, and back ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Why it may not be live now. */
+  private get mustBeBehind(): string | undefined {
+    if (this.endpoint.paused) return "paused"
+    if (this.attempts.isProbing) return "it seems to be down"
+    if (this.endpoint.order !== this.mode) return "its order changes"
+    if (this.table.isOverfull) return "too many parked keys"
+    if (this.mode === "total" && this.table.hasRows) return "the first one is parked"
+    return undefined
+  }
+
+  goBehind(why: string): void {
+    if (this.behind || this.gone) return
+    this.behind = true
+    this.behindUntilMs = this.core.now() + MIN_BEHIND_MS
+    this.core.behind.add(this)
+    this.core.setOverfull(this, false)
+    this.core.say("Endpoint is behind: its events go through the store.", { endpointId: this.id, why })
+  }
+
+  /** At a chunk boundary: everything that waits is in the lanes, so what comes next may go there, too. */
+  tryLive(): void {
+    if (!this.behind || this.core.now() < this.behindUntilMs || this.mustBeBehind !== undefined) return
+    this.pumpSegments()
+    if (this.core.rules.liveWhenRead && this.segments.hasUnread) return
+    this.behind = false
+    this.core.behind.delete(this)
+    this.segments.skip.clear()
+    this.updateFull()
+    this.core.say("Endpoint is live again.", { endpointId: this.id })
+  }
+
+  /** Frees the memory that it holds: all that is not flying goes to the table, or back to its segments. */
+  giveWay(why: string): void {
+    this.goBehind(why)
+    this.putAway(this.lanes.notFlying(), undefined)
+  }
+
+  get laneBytes(): number {
+    return this.lanes.bytes
+  }
+
+  get oldest(): Entry | undefined {
+    return this.lanes.oldest
+  }
+
+  // ── from segments ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Hands on what may be handed on, and reads more. */
+  pumpSegments(): void {
+    if (!this.mayFeed) return
+    this.segments.takeBuffered()
+    this.reachFuture()
+    if (this.segments.mustRead && this.mayTake(!this.segments.isRereading, READ_SHARE)) this.work.read(this)
+    this.attempts.pump()
+  }
+
+  /** The reader has got further: so may the feeder. */
+  met(): void {
+    if (!this.table.limited) return
+    this.table.limited = false
+    this.schedule.requestNow()
+  }
+
+  take(item: SegmentItem, event: EventFacts, fresh: boolean): boolean {
+    if (!this.mayFeed) return false
+    if (this.segments.skip.delete(item.id)) {
+      item.state = "decided"
+      return true
+    }
+    if (!this.mayTake(fresh, 1)) return false
+    if (this.core.withdrawn.isGone(item.selectedBy)) {
+      item.state = "decided"
+      this.withdrawn++
+      return true
+    }
+    if (this.table.future.size > 0) this.table.reach(item)
+    const entry = fromItem(item, event)
     this.hold(entry)
-    this.table.load(entry)
-    this.lanes.enter(entry)
-    if (!this.core.rules.feederUnderOrder) this.lanes.makeReady(entry)
-    this.pump()
+    if (this.core.rules.readerUnderParkedKeys && this.table.holds(item.keys)) {
+      entry.dueAtMs = this.core.now()
+      this.toTable(entry)
+    } else {
+      this.lanes.enter(entry)
+      if (!this.core.rules.readerUnderOrder) this.lanes.makeReady(entry)
+    }
+    return true
+  }
+
+  /** `fresh`: the reader has not met it before. What it has met is bounded, and what is later may wait for it. */
+  private mayTake(fresh: boolean, share: number): boolean {
+    const { maxEndpointBytes, maxQueueBytes } = this.core.settings
+    if (fresh && this.segments.isFull) return false
+    if (fresh && !this.table.limited && (this.table.isOverfull || (this.mode === "total" && this.table.hasRows))) return false
+    if (this.lanes.fedBytes === 0) return true
+    return !this.isProbing && this.bytes < maxEndpointBytes * share && this.core.bytes < maxQueueBytes
   }
 
   // ── what became of an attempt ──────────────────────────────────────────────────────────────────────────────────
 
-  private pump(): void {
-    this.attempts.pump()
-  }
-
   answered(): void {
     this.settleMode()
+    if (this.segments.hasUnread) this.pumpSegments()
   }
 
   accepted(entry: Entry): void {
     this.leave(entry)
     this.release(entry)
     if (entry.stored) {
-      this.writer.push(this, entry, "remove")
-      if (this.table.unloaded > 0) this.schedule.requestNow()
+      this.parked.push(this, entry, "remove")
+      if (this.table.hasRows) this.schedule.requestNow()
     }
     this.settle(entry)
   }
@@ -127,36 +258,55 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
     this.requestAll()
   }
 
+  gateChanged(): void {
+    const { gate } = this.attempts
+    if (gate.state === "open") {
+      this.giveWay("it seems to be down")
+      this.core.alarms.at(gate.wakeAtMs, () => this.resume())
+    } else if (gate.state === "closed") this.requestAll()
+  }
+
   isWithdrawn(entry: Entry): boolean {
     return this.gone || this.core.withdrawn.isGone(entry.selectedBy)
+  }
+
+  /** To the table, with all that waits behind it; in total order, that goes back to where it came from. */
+  park(entry: Entry): void {
+    const behind = this.core.rules.parkWithDependents ? this.lanes.dependents(entry) : []
+    this.putAway([entry, ...behind], entry)
+    if (this.mode === "total") this.goBehind("the first one is parked")
   }
 
   /** Decided, or parked: out of the lanes. */
   private leave(entry: Entry): void {
     this.lanes.leave(entry)
-    if (entry.stored) this.table.round?.room.openUnsafe()
+    if (entry.isFed) this.table.round?.room.openUnsafe()
   }
 
   // ── parking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** To the table, with all that waits behind it. */
-  park(entry: Entry): void {
-    const behind = this.core.rules.parkWithDependents ? this.lanes.dependents(entry) : []
-    this.putAway([entry, ...behind], entry)
-  }
-
-  /** `changed`: the one whose row has to be written again; other rows are in the table as they are. */
+  /**
+   * Out of the lanes. `changed`: the one whose row has to be written; other rows are in the table as they are, and what
+   * came from a segment and was not attempted goes back there, unless it waits behind `changed` in the order of keys.
+   */
   private putAway(entries: Array<Entry>, changed: Entry | undefined): void {
     const now = this.core.now()
+    const back: Array<SegmentItem> = []
+    const mayGoBack = changed === undefined || this.mode === "total"
     for (const entry of entries) entry.where = "out"
     for (const entry of entries) this.leave(entry)
     for (const entry of entries.sort(compare)) {
       if (entry !== changed && entry.stored) this.unload(entry)
-      else {
+      else if (entry !== changed && entry.item !== undefined && entry.attempts === 0 && mayGoBack) {
+        this.release(entry)
+        back.push(entry.item)
+      } else {
         if (entry !== changed) entry.dueAtMs = now
-        this.toBuffer(entry)
+        this.toTable(entry)
       }
     }
+    this.segments.takeBack(back)
+    if (changed === undefined) this.table.roundWasCut()
   }
 
   /** A fed row goes back; the table has it as it is. */
@@ -165,11 +315,11 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
     this.table.unload(entry)
   }
 
-  private toBuffer(entry: Entry): void {
+  private toTable(entry: Entry): void {
     entry.where = "out"
     entry.keepBody()
     this.table.write(entry)
-    this.writer.push(this, entry, entry.stored ? "update" : "insert")
+    this.parked.push(this, entry, entry.stored ? "update" : "insert")
     if (!this.core.rules.settleAfterDurable) this.settle(entry)
   }
 
@@ -177,9 +327,10 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   written(entry: Entry): void {
     this.release(entry)
     this.table.written(entry)
-    if (!entry.stored && this.core.rules.settleAfterDurable) this.settle(entry)
-    if (this.gone) this.writer.push(this, entry, "remove")
+    if (this.core.rules.settleAfterDurable) this.settle(entry)
+    if (this.gone) this.parked.push(this, entry, "remove")
     else if (this.core.withdrawn.size > 0 && this.core.withdrawn.isGone(entry.selectedBy)) this.schedule.requestNow()
+    if (this.segments.hasUnread) this.pumpSegments()
   }
 
   removed(id: string): void {
@@ -188,12 +339,45 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
 
   // ── feeding ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** A row of the table enters the lanes, in the place that Order gives it. */
+  load(entry: Entry): void {
+    this.hold(entry)
+    this.table.load(entry)
+    this.lanes.enter(entry)
+    if (!this.core.rules.feederUnderOrder) this.lanes.makeReady(entry)
+    this.attempts.pump()
+  }
+
+  /** What a start finds in the table, below the stream. */
+  addStored(row: ParkedKeys & { readonly state: ParkedState }, idsFrom: Lsn): void {
+    if (row.state === "waiting") this.table.addStored(row)
+    if (row.commitLsn >= idsFrom && this.segments.hasUnread && this.core.rules.skipRowsOfSegments) this.segments.skip.add(row.id)
+  }
+
+  /** What a start finds in segments. */
+  startBehind(backlog: Backlog): void {
+    this.segments.start(backlog.cursor)
+    this.heldBytes += backlog.bytes
+    if (this.core.rules.backlogIsBehind) this.goBehind("a backlog of before the start")
+  }
+
   get fedBytes(): number {
     return this.lanes.fedBytes
   }
 
+  /** No row that is later may be fed: the stream, or the reader of the segments, is not there yet. */
+  get feedLimit(): Placed {
+    const { rules, reached } = this.core
+    const limit = rules.feedBelowReader ? this.segments.limit(reached) : reached
+    return rules.feedBelowStream ? limit : END
+  }
+
+  get isProbing(): boolean {
+    return this.attempts.isProbing
+  }
+
   get mayFeed(): boolean {
-    return !this.gone && !this.endpoint.paused && !this.core.stopping && this.endpoint.order === this.mode
+    return !this.gone && !this.endpoint.paused && !this.core.stopping && this.endpoint.order === this.mode && this.attempts.isOpen
   }
 
   /** A round of the feeder at that time, or when the last one has rested. */
@@ -204,19 +388,26 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   /** Everything parked is due at once, oldest first. */
   requestAll(): void {
     this.force = this.table.hasRows
+    this.resume()
+  }
+
+  resume(): void {
     this.schedule.requestNow()
+    this.pumpSegments()
+    this.attempts.pump()
   }
 
-  roundEnded(scanMs: number): void {
-    this.table.round = undefined
+  roundEnded(round: FeedRound, isWhole: boolean, scanMs: number): void {
+    this.table.endRound(round, isWhole)
     this.schedule.ended(scanMs)
+    this.pumpSegments()
   }
 
-  private beginRound(feed: Feed): boolean {
+  private beginRound(): boolean {
     if (!this.mayFeed || !this.table.hasRows) return false
     const round = new FeedRound(this.core.rules)
-    this.table.round = round
-    feed(this, round)
+    this.table.beginRound(round)
+    this.work.feed(this, round)
     return true
   }
 
@@ -226,28 +417,34 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   configure(endpoint: Endpoint, link: LanesLink): void {
     this.attempts.link.retire()
     this.attempts.link = link
+    this.attempts.gate.configure(endpoint, this.core.now())
     this.endpoint = endpoint
     this.gone = false
+    const why = this.mustBeBehind
+    if (why !== undefined) this.goBehind(why)
     if (endpoint.paused) this.putAway(this.lanes.notFlying(), undefined)
     else this.requestAll()
     this.settleMode()
-    this.pump()
+    this.attempts.pump()
   }
 
-  /** Its last subscription went. What is in flight ends; rows in the table are the directory's to end. */
+  /** Its last subscription went. What is in flight ends; what the store has is the directory's to end. */
   end(): void {
     this.gone = true
+    this.behind = false
+    this.core.behind.delete(this)
     for (const entry of this.lanes.notFlying()) this.withdraw(entry)
+    this.segments.clear()
   }
 
-  /** Subscriptions went: what only they selected is decided, but for requests that are out. The feeder sees to the rows in the table. */
+  /** Subscriptions went: what only they selected is decided, but for requests that are out. The feeder sees to the rows in the table, the reader to segments. */
   sweep(): void {
     const found = this.lanes.notFlying().filter((entry) => this.core.withdrawn.isGone(entry.selectedBy))
     for (const entry of found) entry.where = "out"
     for (const entry of found) this.withdraw(entry)
     if (this.table.hasRows) this.schedule.requestNow()
     this.settleMode()
-    this.pump()
+    this.attempts.pump()
     this.tellWithdrawn()
   }
 
@@ -263,22 +460,32 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   withdraw(entry: Entry): void {
     this.leave(entry)
     this.release(entry)
-    if (entry.stored) this.writer.push(this, entry, "remove")
+    if (entry.stored) this.parked.push(this, entry, "remove")
     this.discard(entry)
   }
 
   private settleMode(): void {
     if (this.mode === this.endpoint.order || this.lanes.size > 0) return
     this.mode = this.endpoint.order
-    if (this.table.unloaded > 0) this.schedule.requestNow()
+    this.resume()
   }
 
   // ── counting ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  heldChanged(bytes: number): void {
+    this.heldBytes += bytes
+  }
+
+  /** Bytes of bodies that wait in segments. */
+  heldBytes = 0
+
+  /** It is delivered, or the store answers for it. */
   private settle(entry: Entry): void {
-    const ticket = entry.ticket
+    const { ticket, item } = entry
     entry.ticket = undefined
+    entry.item = undefined
     if (ticket !== undefined) this.core.settle(ticket)
+    if (item !== undefined) this.segments.decided(item)
   }
 
   private discard(entry: Entry): void {
@@ -287,16 +494,19 @@ export class EndpointLanes implements AttemptsOwner, WriteOwner {
   }
 
   private hold(entry: Entry): void {
-    const max = this.core.settings.maxEndpointBytes
-    if (this.bytes <= max && this.bytes + entry.body.byteLength > max) this.core.overfull++
     this.bytes += entry.body.byteLength
     this.core.hold(entry)
+    if (this.bytes > this.core.settings.maxEndpointBytes) this.updateFull()
   }
 
   private release(entry: Entry): void {
-    const max = this.core.settings.maxEndpointBytes
-    if (this.bytes > max && this.bytes - entry.body.byteLength <= max) this.core.overfull--
+    const wasFull = this.bytes > this.core.settings.maxEndpointBytes
     this.bytes -= entry.body.byteLength
+    if (wasFull) this.updateFull()
     this.core.release(entry)
+  }
+
+  private updateFull(): void {
+    this.core.setOverfull(this, !this.behind && this.bytes > this.core.settings.maxEndpointBytes)
   }
 }

@@ -9,6 +9,7 @@ import type { Ordered, Slot } from "../../../domain/Order.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { EndpointId, SubscriptionId } from "../../../domain/Subscription.ts"
 import type { ParkedDelivery, ParkedState } from "../../../services/ParkedDeliveries.ts"
+import type { SegmentItem } from "./SegmentItem.ts"
 
 /** A body that several endpoints are sent: counted once in the sum of all. */
 export interface SharedBody {
@@ -50,12 +51,16 @@ export class Entry implements Delivery, Ordered {
   ticket: Ticket | undefined
   /** A row of the table has it. */
   stored: boolean
+  /** It came from segments: where it is there. */
+  item: SegmentItem | undefined = undefined
   where: Where = "waiting"
   waits = 0
   slots: Slot | undefined = undefined
   previous: Entry | undefined = undefined
   next: Entry | undefined = undefined
 
+  /** When its last attempt began, ms. */
+  startedMs = 0
   /** When its first live attempt began, ms; 0 before. */
   firstAttemptMs = 0
   retries = 0
@@ -89,6 +94,11 @@ export class Entry implements Delivery, Ordered {
     this.stored = stored
   }
 
+  /** From the table, or from segments: its bytes are bounded apart from those of the stream. */
+  get isFed(): boolean {
+    return this.stored || this.item !== undefined
+  }
+
   /** It stays for longer: a copy of its body, since that keeps the bodies beside it in memory. The bytes counted stay the same. */
   keepBody(): void {
     const { body, shared } = this
@@ -100,11 +110,18 @@ export class Entry implements Delivery, Ordered {
 
 /** A row of the table, on its way through the lanes. */
 export const fromRow = (row: ParkedDelivery, epoch: string): Entry => {
-  const entry = new Entry(row.endpointId, epoch, { ...row, shared: undefined }, row.keys, row.sequence, row.selectedBy, undefined, true)
+  const entry = new Entry(row.endpointId, row.epoch === "" ? epoch : row.epoch, { ...row, shared: undefined }, row.keys, row.sequence, row.selectedBy, undefined, true)
   entry.attempts = row.attempts
   entry.retries = row.retries
   entry.dueAtMs = row.dueAtMs
   entry.lastError = row.lastError
+  return entry
+}
+
+/** An event of a segment, on its way through the lanes. */
+export const fromItem = (item: SegmentItem, event: EventFacts): Entry => {
+  const entry = new Entry(item.endpointId, item.epoch, event, item.keys, item.sequence, item.selectedBy, undefined, false)
+  entry.item = item
   return entry
 }
 

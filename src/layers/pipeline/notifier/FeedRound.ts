@@ -16,7 +16,8 @@ interface Row extends Placed {
 export class FeedRound {
   /** Keys of the rows up to the cursor that are in the table and not in the lanes: later ones that share one stay. */
   readonly held: ParkedKeys
-  heldRows = 0
+  /** The first row that was passed over. */
+  firstPassed: Placed | undefined = undefined
   /** Keys of rows in the lanes that failed before: what is behind them stays until they are decided. */
   readonly probes: ParkedKeys
   /** The last row that was looked at. */
@@ -29,8 +30,6 @@ export class FeedRound {
   private low: Placed = END
   /** Rows that left the lanes or the write buffer since the scan under way began: its answer is older. */
   private left = new Set<string>()
-  /** Rows that became durable since the scan under way began: it may not have seen them. */
-  private durable: Array<Row> = []
   /** Rows that went back to the table during this round. */
   private readonly backIds = new Set<string>()
 
@@ -42,7 +41,6 @@ export class FeedRound {
   beginScan(pending: Iterable<Placed>): void {
     this.low = END
     this.left = new Set()
-    this.durable = []
     for (const place of pending) this.low = earlier(this.low, place)
   }
 
@@ -67,8 +65,8 @@ export class FeedRound {
     return this.held.conflicts(row.keys) || this.probes.conflicts(row.keys)
   }
 
-  pass(row: { readonly keys: ReadonlyArray<Key> }): void {
-    this.heldRows++
+  pass(row: Placed & { readonly keys: ReadonlyArray<Key> }): void {
+    this.firstPassed = this.firstPassed === undefined ? row : earlier(this.firstPassed, row)
     this.held.add(row.keys)
   }
 
@@ -89,20 +87,9 @@ export class FeedRound {
     this.left.add(id)
   }
 
-  /** The table has it now, and it waits there. */
-  stored(row: Row): void {
-    this.durable.push(row)
-  }
-
-  /** What the last scan need not have seen: on its way to the table, or there since the scan began. */
-  unseen(pending: Iterable<Row>): ReadonlyArray<Row> {
-    return [...this.durable, ...pending].filter((row) => !this.isPassed(row))
-  }
-
   /** A dead one frees its keys. */
   dead(row: Row): void {
     if (!this.isPassed(row)) return
-    this.heldRows--
     this.held.remove(row.keys)
   }
 

@@ -44,13 +44,16 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
         round.room.closeUnsafe()
         yield* round.room.await
       }
-      if (!lanes.mayFeed) break
+      if (!lanes.mayFeed) {
+        outcome = "stop"
+        break
+      }
       const from = core.now()
       const dropped: Array<Entry> = []
       outcome = yield* scans.withPermits(1)(Effect.suspend(() => {
         round.beginScan(lanes.table.pending)
         return Effect.map(
-          store.scan(core.stream, lanes.id, round.cursor, core.bytes < core.settings.maxQueueBytes ? PAGE_ROWS : 1, PAGE_BYTES),
+          store.scan(core.stream, lanes.id, round.cursor, core.bytes < core.settings.maxQueueBytes && !lanes.isProbing ? PAGE_ROWS : 1, PAGE_BYTES),
           (page) => takePage(core, lanes, round, page, force, dropped)
         )
       })).pipe(
@@ -65,13 +68,13 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
       scanMs += core.now() - from
     }
     finish(lanes, round, outcome)
-    lanes.roundEnded(Math.min(scanMs, core.now() - startedAt))
-  }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(0))))
+    lanes.roundEnded(round, outcome === "end", Math.min(scanMs, core.now() - startedAt))
+  }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(round, false, 0))))
 
-/** Each endpoint may have one row in its lanes, however full the others are. */
+/** Each endpoint may have one row in its lanes, however full the others are; and no more while it is probed. */
 const hasRoom = (core: Core, lanes: EndpointLanes): boolean =>
   lanes.fedBytes === 0 ||
-  (lanes.fedBytes < core.settings.maxEndpointBytes * FED_SHARE && core.bytes < core.settings.maxQueueBytes)
+  (!lanes.isProbing && lanes.fedBytes < core.settings.maxEndpointBytes * FED_SHARE && core.bytes < core.settings.maxQueueBytes)
 
 const takePage = (
   core: Core,
@@ -85,9 +88,13 @@ const takePage = (
   if (!lanes.mayFeed) return "stop"
   if (page.length === 0) return "end"
   const now = core.now()
+  const limit = lanes.feedLimit
   for (const row of page) {
     if (rules.feedBelowBuffer && !round.isBelowBuffer(row)) return "cut"
-    if (rules.feedBelowStream && compare(row, core.reached) > 0) return "stop"
+    if (compare(row, limit) > 0) {
+      lanes.table.limited = true
+      return "stop"
+    }
     round.cursor = row
     if (lanes.table.known.has(row.id)) {
       if (lanes.table.isProbe(row.id)) round.probes.add(row.keys)
@@ -130,7 +137,5 @@ const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {
 const finish = (lanes: EndpointLanes, round: FeedRound, outcome: Outcome): void => {
   if (round.nextDueMs < Infinity) lanes.request(round.nextDueMs)
   if (outcome === "cut") lanes.table.roundWasCut()
-  if (outcome !== "end" && !(outcome === "cut" && lanes.table.isAccounted(round))) return
-  if (!round.clean && hasFree(lanes, round)) lanes.table.roundWasCut()
-  lanes.table.isRead(round)
+  if (outcome === "end" && !round.clean && hasFree(lanes, round)) lanes.table.roundWasCut()
 }

@@ -17,8 +17,6 @@ export class FutureRows {
   private rows: Array<FutureRow> = []
   private at = 0
   private ids = new Set<string>()
-  /** The last of all that were ever added. */
-  last: Placed | undefined = undefined
 
   get size(): number {
     return this.rows.length - this.at
@@ -26,7 +24,6 @@ export class FutureRows {
 
   /** In stream order. */
   add(row: FutureRow): void {
-    this.last = row
     this.rows.push(row)
     this.ids.add(row.id)
   }
@@ -45,7 +42,6 @@ export class FutureRows {
     }
   }
 
-  /** Too many to remember: from here on a second write of the same row is what keeps it as it is. */
   forget(): void {
     this.rows = []
     this.at = 0

@@ -5,8 +5,10 @@ import type { Entry } from "./Entry.ts"
 import { ReadyQueue } from "./ReadyQueue.ts"
 
 export class LaneList {
-  /** Bytes of the bodies that came from the table. */
+  /** Bytes of the bodies that came from the table, or from segments. */
   fedBytes = 0
+  /** Bytes of all bodies. */
+  bytes = 0
   private readonly order: Order
   private readonly ready = new ReadyQueue()
   private first: Entry | undefined
@@ -27,7 +29,8 @@ export class LaneList {
     else this.last.next = entry
     this.last = entry
     entry.where = "waiting"
-    if (entry.stored) this.fedBytes += entry.body.byteLength
+    this.bytes += entry.body.byteLength
+    if (entry.isFed) this.fedBytes += entry.body.byteLength
     if (this.order.add(entry)) this.makeReady(entry)
   }
 
@@ -40,13 +43,23 @@ export class LaneList {
     else entry.next.previous = entry.previous
     entry.previous = undefined
     entry.next = undefined
-    if (entry.stored) this.fedBytes -= entry.body.byteLength
+    this.bytes -= entry.body.byteLength
+    if (entry.isFed) this.fedBytes -= entry.body.byteLength
     this.order.remove(entry, this.freed)
   }
 
   makeReady(entry: Entry): void {
     entry.where = "ready"
     this.ready.push(entry)
+  }
+
+  get hasReady(): boolean {
+    return !this.ready.isEmpty
+  }
+
+  /** The oldest, whatever it waits for. */
+  get oldest(): Entry | undefined {
+    return this.first
   }
 
   /** The oldest that may be sent. */

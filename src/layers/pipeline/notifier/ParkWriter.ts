@@ -101,10 +101,10 @@ export class ParkWriter {
 }
 
 /** Fails only when the stream was taken over. */
-export const untilDone = <A>(write: Effect.Effect<A, ParkedDeliveriesError>): Effect.Effect<A, ParkedDeliveriesError> => {
-  const attempt = (pauseMs: number): Effect.Effect<A, ParkedDeliveriesError> =>
+export const untilDone = <A, E extends { readonly takenOver?: boolean | undefined }>(write: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const attempt = (pauseMs: number): Effect.Effect<A, E> =>
     write.pipe(Effect.catch((error) => error.takenOver === true ? Effect.fail(error) :
-      Effect.logWarning("Parked deliveries cannot be written; trying again.", error).pipe(
+      Effect.logWarning("The store of deliveries cannot be written; trying again.", error).pipe(
         Effect.andThen(Effect.sleep(pauseMs)),
         Effect.andThen(Effect.suspend(() => attempt(Math.min(pauseMs * 2, RETRY_MAX_MS))))
       )))

@@ -8,7 +8,11 @@ export interface Placed {
 
 export const compare = (a: Placed, b: Placed): number => a.commitLsn - b.commitLsn || a.ordinal - b.ordinal
 
-/** Beyond every position. */
+/** Before every position, and beyond. */
+export const START: Placed = { commitLsn: -Infinity, ordinal: -Infinity }
 export const END: Placed = { commitLsn: Infinity, ordinal: Infinity }
 
 export const earlier = (a: Placed, b: Placed): Placed => (compare(a, b) <= 0 ? a : b)
+
+/** The last position that is earlier: places are whole numbers. */
+export const before = ({ commitLsn, ordinal }: Placed): Placed => ({ commitLsn, ordinal: ordinal - 1 })

@@ -5,6 +5,11 @@ export class ReadyQueue {
   private items: Array<Entry | undefined> = []
   private head = 0
 
+  /** Nothing was put in that was not taken out. */
+  get isEmpty(): boolean {
+    return this.items.length === 0
+  }
+
   push(entry: Entry): void {
     this.items.push(entry)
   }

@@ -9,11 +9,9 @@ import type { Entry } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
 import type { FeedSchedule } from "./FeedSchedule.ts"
 import { FutureRows } from "./FutureRows.ts"
-import { compare, type Placed } from "./Position.ts"
+import { before, earlier, END, type Placed } from "./Position.ts"
 
 export class TableSide {
-  /** Everything goes to the table: there are more parked keys than may be kept. */
-  everything = false
   readonly future = new FutureRows()
   /** Rows that the lanes or the write buffer have in hand, by event id. */
   readonly known = new Map<string, Entry>()
@@ -23,31 +21,64 @@ export class TableSide {
   unloaded = 0
   /** The round of the feeder that is running. */
   round: FeedRound | undefined
-  private parked: ParkedKeys
+  /** The last round stopped at rows that are later than what the reader of the segments, or the stream, has reached. */
+  limited = false
+  private readonly parked: ParkedKeys
+  /** Before the first row that a round may find. */
+  private low: Placed = END
   /** The last round stopped at the write buffer: the next write that is durable asks for another. */
   private cut = false
   private readonly core: Core
   private readonly schedule: FeedSchedule
+  private readonly tooMany: () => void
 
-  constructor(core: Core, schedule: FeedSchedule) {
+  /** `tooMany`: more keys are parked than may be kept. */
+  constructor(core: Core, schedule: FeedSchedule, tooMany: () => void) {
     this.core = core
     this.schedule = schedule
+    this.tooMany = tooMany
     this.parked = new ParkedKeys(core.rules)
   }
 
   /** An event with these keys goes to the table, too. */
   holds(keys: ReadonlyArray<Key>): boolean {
-    return this.everything || (this.core.rules.parkedKeysFirst && this.parked.conflicts(keys))
+    return this.core.rules.parkedKeysFirst && this.parked.conflicts(keys)
   }
 
   get hasRows(): boolean {
-    return this.unloaded > 0 || this.everything
+    return this.unloaded > 0
+  }
+
+  get isOverfull(): boolean {
+    return this.parked.size > this.core.settings.maxParkedKeys
+  }
+
+  /** Rows that hold a whole table. */
+  get barriers(): number {
+    return this.parked.barriers
   }
 
   /** A row in the table that is not in the lanes. */
-  addStored(keys: ReadonlyArray<Key>): void {
+  addStored(row: Placed & { readonly keys: ReadonlyArray<Key> }): void {
     this.unloaded++
-    this.addKeys(keys)
+    this.low = earlier(this.low, row)
+    this.addKeys(row.keys)
+  }
+
+  /** Where a round begins: no row at or below it is to be fed. */
+  beginRound(round: FeedRound): void {
+    this.round = round
+    this.limited = false
+    round.cursor = this.low === END ? undefined : before(this.low)
+    this.low = END
+  }
+
+  /** What the round passed over, or did not come to, is where the next one begins. */
+  endRound(round: FeedRound, isWhole: boolean): void {
+    this.round = undefined
+    if (round.firstPassed !== undefined) this.low = earlier(this.low, round.firstPassed)
+    for (const entry of this.pending) this.low = earlier(this.low, entry)
+    if (!isWhole && round.cursor !== undefined) this.low = earlier(this.low, round.cursor)
   }
 
   /** The stream has reached `place`: rows parked before the start count from there on. */
@@ -55,7 +86,7 @@ export class TableSide {
     if (this.future.size === 0) return
     const before = this.unloaded
     this.future.reach(place, (row) => {
-      if (row.state === "waiting") this.addStored(row.keys)
+      if (row.state === "waiting") this.addStored(row)
     })
     if (this.unloaded > before) this.schedule.requestNow()
   }
@@ -63,6 +94,7 @@ export class TableSide {
   /** It goes to the write buffer. */
   write(entry: Entry): void {
     this.unloaded++
+    this.low = earlier(this.low, entry)
     if (this.core.rules.writeBufferHolds) this.addKeys(entry.keys)
     this.known.set(entry.id, entry)
     this.pending.add(entry)
@@ -74,9 +106,9 @@ export class TableSide {
     this.pending.delete(entry)
     this.forget(entry.id)
     if (!this.core.rules.writeBufferHolds) this.addKeys(entry.keys)
-    if (entry.state === "waiting") this.round?.stored(entry)
+    if (entry.state === "waiting") this.low = earlier(this.low, entry)
     if (entry.state === "dead") this.freeDead(entry)
-    else if (this.everything || entry.attempts > 0) this.schedule.request(entry.dueAtMs)
+    else if (entry.attempts > 0) this.schedule.request(entry.dueAtMs)
     if (this.cut) {
       this.cut = false
       this.schedule.requestNow()
@@ -86,14 +118,14 @@ export class TableSide {
   /** A row enters the lanes. */
   load(entry: Entry): void {
     this.unloaded = Math.max(0, this.unloaded - 1)
-    if (!this.everything) this.parked.remove(entry.keys)
+    this.parked.remove(entry.keys)
     this.known.set(entry.id, entry)
   }
 
   /** A row leaves the lanes; the table has it as it is. */
   unload(entry: Entry): void {
     this.forget(entry.id)
-    this.addStored(entry.keys)
+    this.addStored(entry)
     this.round?.back(entry)
   }
 
@@ -106,21 +138,15 @@ export class TableSide {
   /** Its rows are gone from the table: what is left is on its way there. */
   cleared(): void {
     this.future.forget()
-    this.everything = false
     this.parked.clear()
     this.unloaded = 0
-    for (const { keys } of this.pending) this.addStored(keys)
+    this.low = END
+    for (const entry of this.pending) this.addStored(entry)
   }
 
   /** The feeder drops a row: it is in nobody's way from here on, and in hand until it is gone from the table. */
   drop(entry: Entry): void {
     this.load(entry)
-  }
-
-  parkEverything(): void {
-    this.everything = true
-    this.parked.clear()
-    this.schedule.requestNow()
   }
 
   /** It failed before, and is in the lanes. */
@@ -134,38 +160,15 @@ export class TableSide {
     else this.cut = true
   }
 
-  /** The round stopped at the write buffer, and what it holds and what it need not have seen are all that there is. */
-  isAccounted(round: FeedRound): boolean {
-    return this.everything && this.future.last === undefined &&
-      this.unloaded === round.heldRows + round.unseen(this.pending).length
-  }
-
-  /**
-   * The round came to the end of the table: what it holds, and what is on its way there, are all rows that are not in
-   * the lanes. With their keys in the set an endpoint is back to live. That the write buffer is empty is no condition:
-   * under a steady stream it never is, and its keys are in the set, too.
-   */
-  isRead(round: FeedRound): void {
-    const unseen = this.core.rules.backToLiveWhenHeld ? round.unseen(this.pending) : []
-    for (const row of unseen) round.pass(row)
-    this.unloaded = round.heldRows
-    if (!this.everything || round.held.size > this.core.settings.maxParkedKeys) return
-    if (this.future.last !== undefined && compare(this.future.last, this.core.reached) > 0) return
-    this.everything = false
-    this.parked = round.held
-    if (unseen.length > 0) this.roundWasCut()
-  }
-
   private addKeys(keys: ReadonlyArray<Key>): void {
-    if (this.everything) return
     this.parked.add(keys)
-    if (this.parked.size > this.core.settings.maxParkedKeys) this.parkEverything()
+    if (this.isOverfull) this.tooMany()
   }
 
   private freeDead(entry: Entry): void {
     this.unloaded = Math.max(0, this.unloaded - 1)
     if (!this.core.rules.deadFreesKeys) return
-    if (!this.everything) this.parked.remove(entry.keys)
+    this.parked.remove(entry.keys)
     this.round?.dead(entry)
     if (this.unloaded > 0) this.schedule.requestNow()
   }

@@ -1,0 +1,63 @@
+/**
+ * What a start loads before the stream: who has a backlog in segments, the keys of all that waits in the table, and the
+ * ids of rows whose events come once more: from the stream above its position, or from segments behind a stored cursor.
+ */
+import * as Effect from "effect/Effect"
+import type { Lsn } from "../../../domain/Lsn.ts"
+import type { EndpointId } from "../../../domain/Subscription.ts"
+import { NotifierError } from "../../../services/Notifier.ts"
+import type { ParkedCursor, ParkedDeliveries } from "../../../services/ParkedDeliveries.ts"
+import type { Segments, SegmentsError } from "../../../services/Segments.ts"
+import type { Core } from "./Core.ts"
+import type { Directory } from "./Dispatcher.ts"
+import { untilDone } from "./ParkWriter.ts"
+
+/** Rows of one page; without bodies. */
+const PAGE_ROWS = 5_000
+/** First segments that are in memory at a time. */
+const CONCURRENT_READS = 4
+
+export interface LoadOptions {
+  readonly core: Core
+  readonly store: ParkedDeliveries["Service"]
+  readonly log: Segments["Service"]
+  readonly directory: Directory
+  readonly from: Lsn
+}
+
+const failed = (operation: string) => (cause: unknown) => new NotifierError({ operation, cause })
+
+/** Returns the first position that the stream or a reader brings again. */
+const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }: LoadOptions) {
+  const backlogs = yield* log.open(core.stream, core.rules.cutAtStart ? from : Infinity)
+  const firsts = yield* Effect.forEach(backlogs, Effect.fnUntraced(function*(backlog) {
+    const lanes = yield* directory.open(backlog.endpointId)
+    if (lanes.gone) return from
+    lanes.startBehind(backlog)
+    const segment = yield* untilDone(log.read(core.stream, backlog.endpointId, backlog.cursor))
+    return segment?.events[0]?.commitLsn ?? from
+  }), { concurrency: CONCURRENT_READS })
+  return firsts.reduce((lowest, first) => Math.min(lowest, first), from)
+}, (effect) => Effect.mapError(effect, (error: SegmentsError | NotifierError) =>
+  error instanceof NotifierError ? error : failed("open segments")(error)))
+
+export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
+  const { core, store, directory, from } = options
+  const idsFrom = yield* loadBacklogs(options)
+  let after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined
+  for (;;) {
+    const page = yield* Effect.mapError(store.loadKeys(core.stream, after, PAGE_ROWS, idsFrom), failed("load parked keys"))
+    const last = page.at(-1)
+    if (last === undefined) break
+    for (const row of page) {
+      const lanes = yield* directory.open(row.endpointId)
+      if (lanes.gone) continue
+      if (row.commitLsn >= from) {
+        lanes.table.future.add(row)
+        directory.withFuture.add(lanes)
+      } else lanes.addStored(row, idsFrom)
+    }
+    after = { endpointId: last.endpointId, cursor: { commitLsn: last.commitLsn, ordinal: last.ordinal } }
+  }
+  for (const lanes of directory.lanes.values()) lanes.resume()
+})
