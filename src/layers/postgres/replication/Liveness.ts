@@ -6,6 +6,10 @@
  *
  * Not ended is one that is stuck in writing to us: told to end, it would try to write that, too, and then its own
  * limit (`wal_sender_timeout`) does not count any more (seen on 15). That limit ends it; without one, we have to.
+ *
+ * A server that is shut down waits until its walsenders have confirmed all that they sent, for as long as they live
+ * (seen on 15): it asks over and over, and lets no other connection in. What is not settled then cannot be before it is
+ * back, so the connection is ended.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -21,6 +25,10 @@ import { ServerError } from "./sourceErrors.ts"
 const WAITS_FOR_US = /^WalSender(Main|WriteData|WaitForWal)$/i
 const STUCK_IN_WRITING = "WalSenderWriteData"
 const ASK_LIMIT_MS = 10_000
+/** How often it is looked whether the server asks over and over, ms. */
+const LOOK_MS = 500
+/** SQLSTATE cannot_connect_now: with a walsender that lives, the server is being shut down. */
+const CANNOT_CONNECT_NOW = "57P03"
 
 /** What another connection sees of our walsender. */
 export interface Seen {
@@ -82,13 +90,17 @@ const ask = Effect.fnUntraced(function*(watched: Watched) {
   return seen === undefined ? "its walsender is gone" : "its walsender waits for us and does not hear us"
 }, Effect.scoped)
 
+const refusal = (failed: unknown): ServerError | undefined => {
+  if (failed instanceof ServerError) return failed
+  return failed instanceof SourceError && failed.cause instanceof ServerError ? failed.cause : undefined
+}
+
 /** Asked, the server refused (too many connections, …): nothing is known. Not reached at all: nothing is there. */
 const verdict = (exit: Exit.Exit<string | undefined, unknown>): string | undefined => {
   if (Exit.isSuccess(exit)) return exit.value
-  const failed = exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error
-  const refused =
-    failed instanceof ServerError || (failed instanceof SourceError && failed.cause instanceof ServerError)
-  return refused ? undefined : "the server cannot be reached by another connection either"
+  const refused = refusal(exit.cause.reasons.find((reason) => reason._tag === "Fail")?.error)
+  if (refused === undefined) return "the server cannot be reached by another connection either"
+  return refused.fields.code === CANNOT_CONNECT_NOW ? "the server is being shut down" : undefined
 }
 
 const lost = (watched: Watched, problem: string) =>
@@ -96,7 +108,7 @@ const lost = (watched: Watched, problem: string) =>
     code: "ConnectionLost",
     permanent: false,
     mend: "",
-    summary: `Lost the connection that reads slot "${watched.slotName}": no sign of life for ${watched.silenceMs} ms, and ${problem}.`
+    summary: `Lost the connection that reads slot "${watched.slotName}": ${problem}.`
   })
 
 /** In the background of the scope, until the connection is found dead; then fails its reader. */
@@ -104,16 +116,18 @@ export const watch = Effect.fnUntraced(function*(watched: Watched) {
   const { reader, silenceMs } = watched
   while (!reader.failed) {
     const silent = performance.now() - reader.lastSignMs
-    if (silent < silenceMs) {
-      yield* Effect.sleep(Math.max(50, silenceMs - silent))
+    const silence = silent >= silenceMs
+    if (!silence && !reader.urged) {
+      yield* Effect.sleep(Math.min(LOOK_MS, Math.max(50, silenceMs - silent)))
       continue
     }
+    reader.calm()
     const problem = verdict(yield* ask(watched).pipe(Effect.timeout(ASK_LIMIT_MS), Effect.exit))
     if (problem === undefined) {
-      reader.lastSignMs = performance.now()
+      if (silence) reader.lastSignMs = performance.now()
       continue
     }
-    reader.fail(lost(watched, problem))
+    reader.fail(lost(watched, silence ? `no sign of life for ${silenceMs} ms, and ${problem}` : problem))
     watched.destroy()
   }
 }, (checking) =>

@@ -42,6 +42,9 @@ const SHORT_READ_BYTES = 64 * 1024
 const COALESCE_MS = 1
 const ACKNOWLEDGE_DELAY_MS = 10
 const KEPT_STATUS_TIMES = 16
+/** A server that is shut down asks again and again whether we have all of it; else it asks once in half its own limit. */
+const URGENT_ASKS = 8
+const URGENT_WITHIN_MS = 1_000
 const POSTGRES_EPOCH_MS = 946_684_800_000
 
 /** Body of a standby status update. */
@@ -71,6 +74,8 @@ export class SlotReader {
   #quickReads = 0
   #lastReadAt = 0
   #statusTimes: Array<number> = []
+  #asks = 0
+  #asksSinceMs = 0
   readonly #timer: NodeJS.Timeout
   /** When the server was last known to be there, by `performance.now()`: the machine's clock may be set back. */
   lastSignMs = performance.now()
@@ -109,8 +114,28 @@ export class SlotReader {
   }
 
   keepalive(walEnd: Lsn.Lsn, replyAsked: boolean): void {
-    if (replyAsked) this.#send(false)
+    if (replyAsked) {
+      this.#send(false)
+      this.#asked()
+    }
     this.#add({ keepalive: true, lsn: walEnd, bytes: NO_BYTES, start: 0, end: 0 })
+  }
+
+  #asked(): void {
+    const now = performance.now()
+    if (now - this.#asksSinceMs > URGENT_WITHIN_MS) this.calm()
+    this.#asks++
+  }
+
+  /** The server asks for a reply over and over, as it does while it is shut down. */
+  get urged(): boolean {
+    return this.#asks >= URGENT_ASKS
+  }
+
+  /** Counts anew. */
+  calm(): void {
+    this.#asks = 0
+    this.#asksSinceMs = performance.now()
   }
 
   /** Body of a CopyData message. */
