@@ -7,6 +7,7 @@ import { inject } from "vitest"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
 import { createSlot, identifySystem } from "../../src/layers/postgres/replication/createSlot.ts"
 import { eventually, testDatabase } from "../support/database.ts"
+import { startProxy } from "../support/TcpProxy.ts"
 
 const port = inject("postgresPort")
 const database = testDatabase("connection")
@@ -86,4 +87,25 @@ describe("replication connection", () => {
       const missing = yield* Effect.flip(identifySystem(Redacted.make(`postgres://postgres@127.0.0.1:${port}/no_such_db?sslmode=disable`)))
       assert.deepStrictEqual([missing.code, missing.permanent], ["DatabaseMissing", true])
     }))
+
+  it.live("a COMMIT that a half-open network swallows ends with the limit, and its connection with it", () =>
+    Effect.gen(function*() {
+      const proxy = yield* Effect.acquireRelease(Effect.promise(() => startProxy(port)), (one) => Effect.promise(() => one.close()))
+      const sql = yield* Sql.make(Redacted.make(`postgres://postgres@127.0.0.1:${proxy.port}/${database.name}?sslmode=disable`), "half open", 1).pipe(
+        Effect.provideService(Sql.SqlSilence, { limitMs: 500 })
+      )
+      const lost = yield* Effect.exit(sql.withTransaction(Effect.andThen(sql`SELECT 1`, Effect.sync(() => proxy.silence()))))
+      assert.strictEqual(lost._tag, "Failure")
+      const [row] = yield* sql<{ readonly one: number }>`SELECT 1 AS one`
+      assert.strictEqual(row?.one, 1)
+    }).pipe(Effect.scoped))
+
+  it.live("a connection on which no answer is due is left alone", () =>
+    Effect.gen(function*() {
+      const sql = yield* Sql.make(Redacted.make(database.url), "patient", 1).pipe(Effect.provideService(Sql.SqlSilence, { limitMs: 200 }))
+      const pid = sql<{ readonly pid: number }>`SELECT pg_backend_pid() AS pid`
+      const before = yield* pid
+      yield* Effect.sleep("700 millis")
+      assert.deepStrictEqual(yield* pid, before)
+    }).pipe(Effect.scoped))
 })

@@ -103,5 +103,6 @@ export const pipelineLayer = (settings: AppSettings) =>
     Layer.provideMerge(Listener.layer),
     Layer.provideMerge(AcknowledgeGatePg.layer),
     Layer.provide(Layer.mergeAll(source(settings), HeartbeatPg.layer)),
-    Layer.provide(databases(settings))
+    Layer.provide(databases(settings)),
+    Layer.provide(Layer.succeed(Sql.SqlSilence, { limitMs: Sql.RUNNING_SILENCE_MS }))
   )

@@ -15,10 +15,12 @@ import * as Layer from "effect/Layer"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import type * as Redacted from "effect/Redacted"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import * as Net from "node:net"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
 import { SourceSettings, StoreSettings } from "../../services/Settings.ts"
 import { socketOptions } from "./replication/openSocket.ts"
 import { SocketStream } from "./replication/SocketStream.ts"
+import { endSilent } from "./endSilent.ts"
 
 export class SourceSql extends Context.Service<SourceSql, PgClient.PgClient>()(
   "pgstream/layers/postgres/SourceSql"
@@ -39,22 +41,37 @@ export const sessionParameters: Readonly<Record<string, string>> = {
 /** A parked body may be as large as a row may be: 1 GB. */
 const MAX_MESSAGE_BYTES = 1_073_741_824
 
-/** A plain connection to one host needs no stream of ours; everything else goes through `SocketStream`. */
-const transport = (target: PostgresUrl.ConnectionTarget): Partial<PgClient.PgClientConfig> => {
+/**
+ * How long a statement that was sent may be without any sign of life, ms; `undefined`: for ever. A network that is half
+ * open swallows a COMMIT, which nothing may interrupt: without an end of the connection it would never return.
+ */
+export const SqlSilence = Context.Reference<{ readonly limitMs: number | undefined }>("pgstream/layers/postgres/SqlSilence", {
+  defaultValue: () => ({ limitMs: undefined })
+})
+
+/** For a pipeline that runs: no statement of it waits for longer, and each is repeated. */
+export const RUNNING_SILENCE_MS = 20_000
+
+/** A plain connection to one host is a socket; everything else goes through `SocketStream`. */
+const transport = (target: PostgresUrl.ConnectionTarget, silenceMs: number | undefined): Partial<PgClient.PgClientConfig> => {
   const [only] = target.hosts
-  if (target.hosts.length === 1 && only !== undefined) {
-    if (only.host.startsWith("/")) return { ...socketOptions(only), ssl: false }
-    if (target.sslMode === "disable") return { host: only.host, port: only.port, ssl: false }
+  const isPlain = only !== undefined && target.hosts.length === 1 && (only.host.startsWith("/") || target.sslMode === "disable")
+  return {
+    ssl: false,
+    stream: () =>
+      isPlain
+        ? endSilent(Net.connect({ ...socketOptions(only), noDelay: true }), silenceMs)
+        : new SocketStream(target, silenceMs)
   }
-  return { stream: () => new SocketStream(target), ssl: false }
 }
 
 /** The client's configuration for `target`: what `make` uses, without a pool. */
 export const clientConfig = (
   target: PostgresUrl.ConnectionTarget,
-  applicationName: string
+  applicationName: string,
+  silenceMs?: number
 ): PgClient.PgClientConfig => ({
-  ...transport(target),
+  ...transport(target, silenceMs),
   username: target.user,
   password: target.password,
   database: target.database,
@@ -72,11 +89,11 @@ const unreadable = (error: PostgresUrl.PostgresUrlError) =>
 
 /** A pool for `url`; each connection lives as long as the scope. */
 export const make = (url: Redacted.Redacted<string>, applicationName: string, maxConnections = 4) =>
-  Effect.fromResult(PostgresUrl.parse(url)).pipe(
-    Effect.mapError(unreadable),
-    Effect.flatMap((target) => PgClient.make({ ...clientConfig(target, applicationName), maxConnections })),
-    Effect.provide(Reactivity.layer)
-  )
+  Effect.gen(function*() {
+    const { limitMs } = yield* SqlSilence
+    const target = yield* Effect.mapError(Effect.fromResult(PostgresUrl.parse(url)), unreadable)
+    return yield* PgClient.make({ ...clientConfig(target, applicationName, limitMs), maxConnections })
+  }).pipe(Effect.provide(Reactivity.layer))
 
 export const layerSource = Layer.effect(
   SourceSql,

@@ -5,6 +5,7 @@
 import type * as Net from "node:net"
 import { Duplex } from "node:stream"
 import type { ConnectionTarget } from "../../../domain/PostgresUrl.ts"
+import { endSilent } from "../endSilent.ts"
 import { openSocket } from "./openSocket.ts"
 
 type Done = (error?: Error | null) => void
@@ -15,10 +16,11 @@ export class SocketStream extends Duplex {
   /** At most one write waits for the connection: a Duplex hands over one at a time. */
   #waiting: (() => void) | undefined
 
-  constructor(target: ConnectionTarget) {
+  /** `silenceMs`: see `endSilent`. */
+  constructor(target: ConnectionTarget, silenceMs?: number) {
     super({ allowHalfOpen: false })
     openSocket(target, undefined, this.#opening.signal).then(
-      ({ socket }) => this.#attach(socket),
+      ({ socket }) => this.#attach(endSilent(socket, silenceMs)),
       (error: Error) => this.destroy(error)
     )
   }
