@@ -63,6 +63,7 @@ const authProblem = ({ password, token, type, username }: AuthFields): string | 
 
 const text = Schema.String.annotate({ message: "must be a string" })
 
+const AUTH = "must be an object such as {\"type\": \"bearer\", \"token\": \"…\"}, or null"
 const Auth = Schema.Struct({
   type: Schema.Literals(["bearer", "basic"]).annotate({ message: "must be \"bearer\" or \"basic\"" })
     .annotateKey({ messageMissingKey: "is missing: \"bearer\" or \"basic\"" }),
@@ -70,7 +71,7 @@ const Auth = Schema.Struct({
   username: Schema.optionalKey(text),
   password: Schema.optionalKey(text)
 }).annotate({
-  message: "must be an object such as {\"type\": \"bearer\", \"token\": \"…\"}, or null",
+  message: AUTH,
   messageUnexpectedKey: "is not known. Known are type, token, username and password"
 }).check(Schema.makeFilter((auth: AuthFields) => authProblem(auth) ?? true))
 
@@ -78,11 +79,12 @@ const Pem = Schema.String.annotate({ message: "must be a string in PEM form" }).
   Buffer.byteLength(pem) <= MAX_PEM_BYTES || `is longer than ${MAX_PEM_BYTES} bytes`
 ))
 
+const CLIENT = "must be an object {\"certificate\": \"…\", \"key\": \"…\"}, or null"
 const ClientCertificate = Schema.Struct({
   certificate: Pem.annotateKey({ messageMissingKey: "is missing: the certificate and its chain in PEM form" }),
   key: Pem.annotateKey({ messageMissingKey: "is missing: the key in PEM form, not encrypted" })
 }).annotate({
-  message: "must be an object {\"certificate\": \"…\", \"key\": \"…\"}, or null",
+  message: CLIENT,
   messageUnexpectedKey: "is not known. Known are certificate and key"
 })
 
@@ -94,17 +96,22 @@ const between = (least: number, most: number, what: string) => {
   )
 }
 
-const clears = <S extends Schema.Constraint>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+/** `message`: of what is of another kind altogether. */
+const clears = <S extends Schema.Constraint>(schema: S, message: string) =>
+  Schema.optionalKey(Schema.NullOr(schema).annotate({ message }))
+
+const NUMBER_OR_NULL = "must be a whole number, or null"
 
 const flag = Schema.Boolean.annotate({ message: "must be true or false" })
 
+const BATCH = "must be an object {\"max_events\": 100, \"max_delay_ms\": 500}, or null"
 const Batch = Schema.Struct({
   max_events: between(2, MAX_BATCH_EVENTS, "")
     .annotateKey({ messageMissingKey: "is missing: events in one request at most" }),
   max_delay_ms: between(0, MAX_BATCH_DELAY_MS, "")
     .annotateKey({ messageMissingKey: "is missing: how long the first event of a batch waits for more, ms" })
 }).annotate({
-  message: "must be an object {\"max_events\": 100, \"max_delay_ms\": 500}, or null",
+  message: BATCH,
   messageUnexpectedKey: "is not known. Known are max_events and max_delay_ms"
 })
 
@@ -114,21 +121,21 @@ export const UpdateEndpointRequest = Schema.Struct({
   order: Schema.optionalKey(
     Schema.Literals(["key", "total", "none"]).annotate({ message: "must be \"key\", \"total\" or \"none\"" })
   ),
-  concurrency: clears(between(1, MAX_CONCURRENCY, ", or null: the setting of the service"))
+  concurrency: clears(between(1, MAX_CONCURRENCY, ", or null: the setting of the service"), NUMBER_OR_NULL)
     .annotateKey({ description: "Requests in flight at most. null: the setting of the service." }),
   paused: Schema.optionalKey(flag)
     .annotateKey({ description: "true: events are kept, not sent. false: resumes what is paused, disabled or suspended." }),
-  rate: clears(between(1, MAX_RATE, ", or null: no limit"))
+  rate: clears(between(1, MAX_RATE, ", or null: no limit"), NUMBER_OR_NULL)
     .annotateKey({ description: "Requests started a second at most, a tenth of them at once. null: no limit." }),
-  batch: clears(Batch).annotateKey({ description: "Several events in one request; null: one a request." }),
+  batch: clears(Batch, BATCH).annotateKey({ description: "Several events in one request; null: one a request." }),
   gzip: Schema.optionalKey(flag).annotateKey({ description: "Bodies are sent compressed." }),
-  headers: clears(Headers).annotateKey({
+  headers: clears(Headers, "must be an object of header names and values, or null").annotateKey({
     description: `At most ${CustomHeaders.MAX_HEADERS}, ${CustomHeaders.MAX_HEADERS_BYTES} bytes in all. Replaces those that `
       + "there are; null: none."
   }),
-  auth: clears(Auth).annotateKey({ description: "Bearer or Basic; null: none. Needs PGSTREAM_SECRET_KEY." }),
-  ca: clears(Pem).annotateKey({ description: "PEM: the only authorities that are trusted; null: those of the system." }),
-  client_certificate: clears(ClientCertificate).annotateKey({ description: "PEM; null: none. Needs PGSTREAM_SECRET_KEY." })
+  auth: clears(Auth, AUTH).annotateKey({ description: "Bearer or Basic; null: none. Needs PGSTREAM_SECRET_KEY." }),
+  ca: clears(Pem, "must be a string in PEM form, or null").annotateKey({ description: "PEM: the only authorities that are trusted; null: those of the system." }),
+  client_certificate: clears(ClientCertificate, CLIENT).annotateKey({ description: "PEM; null: none. Needs PGSTREAM_SECRET_KEY." })
 }).annotate({
   identifier: "UpdateEndpointRequest",
   message: MUST_BE_OBJECT,
