@@ -117,9 +117,8 @@ export const pace = ({ samples, totals: now }: Progress): Pace => {
   }
 }
 
-/** All are over, or wait for somebody to resume them. */
-export const isAtRest = ({ copies }: Progress): boolean =>
-  copies.every(({ state }) => isOver(state) || state === "paused")
+/** Nothing more comes of any. */
+export const isEnded = ({ copies }: Progress): boolean => copies.every(({ state }) => isOver(state))
 
 /** A copy as programs read it. `condition`: whether the condition is shown, which may hold values. */
 export const view = (copy: Copy, condition: boolean) => {

@@ -2,7 +2,7 @@
  * Progress of copies as text: the frame of a terminal, and plain lines. Pure: a frame is made from the state and the size
  * of the terminal alone. No name can move the cursor, and no line is wider than the terminal.
  */
-import { nameOf, type TableProgress } from "./copy/Copy.ts"
+import { isOver, nameOf, type TableProgress } from "./copy/Copy.ts"
 import { pace, type Progress, shareOf } from "./Progress.ts"
 
 /** Of a bar without its brackets, in columns. */
@@ -76,8 +76,10 @@ const amount = (table: { readonly rows: number; readonly bytes: number }): strin
 const stateOf = (table: TableProgress): string =>
   table.state === "failed" ? "failed" : table.state === "waiting" ? "waiting" : amount(table)
 
-/** Rates and time left, as far as they can be said. */
+/** Rates and time left, as far as they can be said; or that nobody works on it. */
 const paceText = (progress: Progress): string => {
+  const open = progress.copies.filter(({ state }) => !isOver(state))
+  if (open.length > 0 && open.every(({ state }) => state === "paused")) return ", paused"
   const { bytesPerSecond, leftMs, rowsPerSecond } = pace(progress)
   const rate = rowsPerSecond === 0 && bytesPerSecond === 0 ? "" : `, ${grouped(rowsPerSecond)} rows/s, ${bytes(bytesPerSecond)}/s`
   return leftMs === undefined ? rate : `${rate}, ${duration(leftMs)} left`
@@ -108,6 +110,10 @@ export const frame = (progress: Progress, size: { readonly columns: number; read
     line("total", progress.totals.share, `${amount(progress.totals)}${paceText(progress)}`)
   ]
 }
+
+/** What a terminal must be sent to show `lines` in place of the `before` lines above the cursor. */
+export const redraw = (before: number, lines: ReadonlyArray<string>): string =>
+  `${before === 0 ? "" : `\u001b[${before}A\u001b[0J`}${lines.map((line) => `${line}\n`).join("")}`
 
 /** One line for all. */
 export const summary = (progress: Progress): string => {

@@ -42,11 +42,10 @@ describe("numbers", () => {
     for (let n = 0; n < 5_000; n++) state = Progress.observe(state, [copy([table("a", { rows: n })])], n)
     assert.isAtMost(state.samples.length, 100)
   })
-  it("are at rest when all is over or paused", () => {
-    const states = (...all: ReadonlyArray<Copy["state"]>) => Progress.isAtRest(Progress.observe(Progress.start(0), all.map((state) => copy([], { state })), 0))
-    assert.isTrue(states("done", "paused", "failed", "cancelled"))
-    assert.isFalse(states("done", "running"))
-    assert.isFalse(states("requested"))
+  it("have ended when each copy is over", () => {
+    const ended = (...all: ReadonlyArray<Copy["state"]>) => Progress.isEnded(Progress.observe(Progress.start(0), all.map((state) => copy([], { state })), 0))
+    assert.isTrue(ended("done", "failed", "cancelled"))
+    for (const state of ["requested", "running", "paused"] as const) assert.isFalse(ended("done", state))
   })
   it("as programs read them show a condition only to who may see it", () => {
     const one = copy([table("a", { rows: 1, totalRows: 8 })], { where: "name = 'x'", subscription: "s" })
@@ -90,12 +89,22 @@ describe("a frame", () => {
   })
 })
 
+it("a frame is drawn over the one before, which may have had more lines", () => {
+  assert.strictEqual(ProgressText.redraw(0, ["a", "b"]), "a\nb\n")
+  assert.strictEqual(ProgressText.redraw(2, ["c"]), "\u001b[2A\u001b[0Jc\n")
+})
+
 describe("lines", () => {
   it("say the whole in one, and each end of a table once", () => {
     const before = after([0, table("a", { rows: 5 }), table("b", { state: "done" })])
     const now = Progress.observe(before, [copy([table("a", { state: "done", rows: 12_345, bytes: 1_500 }), table("b", { state: "done" }), table("c", { state: "failed", error: "permission denied" })])], 2_000)
     assert.deepStrictEqual(ProgressText.ended(before, now), ["public.a: done, 12,345 rows, 1.5 kB", "public.c: failed, 0 rows, 0 B: permission denied"])
     assert.strictEqual(ProgressText.summary(now), "100%, 2 of 3 tables, 1 failed, 12,345 rows, 1.5 kB, 6,170 rows/s, 750 B/s")
+  })
+  it("say that a copy is paused", () => {
+    const paused = Progress.observe(Progress.start(0), [copy([table("a", { rows: 5, totalRows: 10 })], { state: "paused" })], 0)
+    assert.strictEqual(ProgressText.summary(paused), "50%, 0 of 1 tables, 5 rows, 0 B, paused")
+    assert.include(ProgressText.frame(paused, { columns: 80, rows: 9 }).at(-1), ", paused")
   })
   it("count bytes and time as people do", () => {
     assert.deepStrictEqual([0, 999, 1_000, 99_949, 123_456, 999_600, 5e12].map(ProgressText.bytes), ["0 B", "999 B", "1.0 kB", "99.9 kB", "123 kB", "1.0 MB", "5.0 TB"])
