@@ -104,16 +104,30 @@ export interface Load {
   stop(): Promise<void>
 }
 
-/** `pauseMs`: between two transactions of a writer, at most. */
-export const startLoad = (database: string, randoms: ReadonlyArray<Random>, pauseMs: number): Load => {
+/**
+ * `pauseMs`: between two transactions of a writer, at most. `port`: of a server that is killed while they write; what a
+ * session had under way then is committed or not, the other slot knows.
+ */
+export const startLoad = (database: string, randoms: ReadonlyArray<Random>, pauseMs: number, port?: number): Load => {
   const state = { stopping: false }
+  const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
   const writers = randoms.map(async (random, n) => {
-    const session = new OpenSession(database)
+    let session = new OpenSession(database, port)
     const writer = new Writer(random, n, randoms.length)
+    const write = async () => {
+      try {
+        await session.run(writer.next())
+      } catch (error) {
+        if (port === undefined) throw error
+        await session.end()
+        await pause(50)
+        session = new OpenSession(database, port)
+      }
+    }
     try {
       while (!state.stopping) {
-        await session.run(writer.next())
-        await new Promise((resolve) => setTimeout(resolve, random.int(0, pauseMs)))
+        await write()
+        await pause(random.int(0, pauseMs))
       }
     } finally {
       await session.end()

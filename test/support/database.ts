@@ -19,7 +19,7 @@ const psqlPath = () => {
 }
 
 export const psqlOn = (database: string, sql: string): string =>
-  execFileSync(psqlPath(), ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(inject("postgresPort")), "-U", "postgres", "-d", database, "-f", "-"], { encoding: "utf8", input: sql, stdio: ["pipe", "pipe", "pipe"] })
+  execFileSync(psqlPath(), ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", String(inject("postgresPort")), "-U", "postgres", "-d", database, "-f", "-"], { encoding: "utf8", input: sql, stdio: ["pipe", "pipe", "pipe"], maxBuffer: 256 * 1024 * 1024 })
 
 /** Ends readers of the database's slots, drops the slots and the database. */
 export const dropDatabase = (name: string): void => {

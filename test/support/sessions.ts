@@ -16,8 +16,8 @@ const psqlPath = () => {
   return existsSync(own) ? own : "psql"
 }
 
-const args = (database: string, user: string) => ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
-  "-p", String(inject("postgresPort")), "-U", user, "-d", database, "-f", "-"]
+const args = (database: string, user: string, port = inject("postgresPort")) => ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
+  "-p", String(port), "-U", user, "-d", database, "-f", "-"]
 
 /** Runs `sql` in one session and waits for its end. Every session of a test has `lock_timeout = 1s`. */
 export const session = (database: string, sql: string, user = "postgres"): Outcome => {
@@ -43,8 +43,10 @@ export class OpenSession {
   #buffer = ""
   #count = 0
 
-  constructor(database: string) {
-    this.#child = spawn(psqlPath(), args(database, "postgres"), { stdio: ["pipe", "pipe", "inherit"] })
+  /** `port`: of another server than the shared one; what it says when that one is killed is expected, and not shown. */
+  constructor(database: string, port?: number) {
+    this.#child = spawn(psqlPath(), args(database, "postgres", port), { stdio: ["pipe", "pipe", port === undefined ? "inherit" : "ignore"] })
+    this.#child.stdin.on("error", () => undefined)
     this.#child.stdout.setEncoding("utf8").on("data", (text: string) => {
       this.#buffer += text
     })
@@ -64,6 +66,7 @@ export class OpenSession {
 
   end(): Promise<void> {
     return new Promise((resolve) => {
+      if (this.#child.exitCode !== null) return resolve()
       this.#child.once("close", () => resolve())
       this.#child.stdin.end()
     })
