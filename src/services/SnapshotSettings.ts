@@ -1,6 +1,7 @@
 /** What is copied besides the stream, and how much of the source's time a copy may take. Read by `layers/settings`. */
 import * as Context from "effect/Context"
 import type { TablePattern } from "../domain/TablePattern.ts"
+import { copyDefaults } from "./CopySettings.ts"
 
 export interface SnapshotSettingsShape {
   /** The stream alone, a copy alone (it ends when the copy is done), or a copy and the stream. */
@@ -17,9 +18,9 @@ export interface SnapshotSettingsShape {
   readonly tablesAtOnce: number
   /** Chunks of one table that are read at the same time. Default 4. */
   readonly chunksAtOnce: number
-  /** Connections to the source for copies, at most. Default 16. */
+  /** Connections to the source for copies, at most. Default 4. */
   readonly maxConnections: number
-  /** Bytes of one chunk, at most; it is smaller where reading takes longer than seconds. Default 80 MiB. */
+  /** Bytes of one chunk, at most; it is smaller where reading takes longer than seconds. Default 512 KiB. */
   readonly chunkBytes: number
   /** Bars and lines about progress. */
   readonly progress: boolean
@@ -32,10 +33,10 @@ export const snapshotDefaults: SnapshotSettingsShape = {
   excluded: [],
   schemaOnly: [],
   repeatable: false,
-  tablesAtOnce: 4,
-  chunksAtOnce: 4,
-  maxConnections: 16,
-  chunkBytes: 80 * 1024 * 1024,
+  tablesAtOnce: copyDefaults.tables,
+  chunksAtOnce: copyDefaults.ranges,
+  maxConnections: copyDefaults.connections,
+  chunkBytes: copyDefaults.rangeBytes,
   progress: true
 }
 

@@ -52,6 +52,15 @@ const readPatterns = (reader: Reader, id: string): ReadonlyArray<TablePattern.Ta
   return out
 }
 
+/** Of a chunk: it is in memory as a whole, once for each that is read at the same time. */
+const MAX_CHUNK_BYTES = 8 * 1024 * 1024
+
+const readChunkBytes = (reader: Reader): number => {
+  const bytes = reader.bytes("snapshot.batchBytes", snapshotDefaults.chunkBytes)
+  if (bytes > MAX_CHUNK_BYTES) reader.warning("snapshot.batchBytes", "is above 8MiB, which is the most: 8MiB holds")
+  return Math.min(bytes, MAX_CHUNK_BYTES)
+}
+
 export const readSnapshot = (reader: Reader, collected: Collected, mode: Mode, forced: boolean): SnapshotSettingsShape => {
   if (mode === "replication") {
     passOver(reader, collected)
@@ -80,7 +89,7 @@ export const readSnapshot = (reader: Reader, collected: Collected, mode: Mode, f
     tablesAtOnce: Math.min(1_000, reader.count("snapshot.workers", 1) * reader.count("snapshot.schemaWorkers", snapshotDefaults.tablesAtOnce)),
     chunksAtOnce: reader.count("snapshot.tableWorkers", snapshotDefaults.chunksAtOnce),
     maxConnections: reader.count("snapshot.maxConnections", snapshotDefaults.maxConnections),
-    chunkBytes: reader.bytes("snapshot.batchBytes", snapshotDefaults.chunkBytes),
+    chunkBytes: readChunkBytes(reader),
     progress: !reader.boolean("snapshot.noProgress", false)
   }
 }

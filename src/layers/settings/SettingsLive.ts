@@ -2,15 +2,20 @@
 import * as Context from "effect/Context"
 import * as Layer from "effect/Layer"
 import { AddressGuardSettings } from "../../services/AddressGuard.ts"
+import { copyDefaults, CopySettings } from "../../services/CopySettings.ts"
 import { ProxySettings } from "../../services/ProxySettings.ts"
 import { ApiSettings, NotifierSettings, SecretSettings, SourceSettings, StoreSettings, SubscriptionSettings } from "../../services/Settings.ts"
-import { SnapshotSettings } from "../../services/SnapshotSettings.ts"
+import { SnapshotSettings, type SnapshotSettingsShape } from "../../services/SnapshotSettings.ts"
 import type { AppSettings } from "./Resolve.ts"
+
+const copying = ({ chunkBytes, chunksAtOnce, maxConnections, tablesAtOnce }: SnapshotSettingsShape) =>
+  ({ ...copyDefaults, tables: tablesAtOnce, ranges: chunksAtOnce, rangeBytes: chunkBytes, connections: maxConnections })
 
 export const layer = (settings: AppSettings): Layer.Layer<SourceSettings | StoreSettings | NotifierSettings | ApiSettings> =>
   Layer.succeedContext(
     Context.make(SourceSettings, settings.source).pipe(
       Context.add(SnapshotSettings, settings.snapshot),
+      Context.add(CopySettings, copying(settings.snapshot)),
       Context.add(StoreSettings, settings.store),
       Context.add(SubscriptionSettings, settings.subscriptions),
       Context.add(SecretSettings, settings.secrets),

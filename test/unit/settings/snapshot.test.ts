@@ -109,7 +109,7 @@ describe("the keys", () => {
     assert.deepStrictEqual(warnings, [])
     assert.deepStrictEqual(snapshot, {
       mode: "snapshot_and_replication", content: "full", tables: ["*", '"My Table"', "a.*"], excluded: ["secret", "a.*_tmp"], schemaOnly: [],
-      repeatable: true, tablesAtOnce: 6, chunksAtOnce: 5, maxConnections: 16, chunkBytes: 1_048_576, progress: true
+      repeatable: true, tablesAtOnce: 6, chunksAtOnce: 5, maxConnections: 4, chunkBytes: 1_048_576, progress: true
     })
   })
   it("of the environment say the same", () => {
@@ -126,6 +126,11 @@ describe("the keys", () => {
       PGSTREAM_POSTGRES_SNAPSHOT_MAX_CONNECTIONS: "2", PGSTREAM_POSTGRES_SNAPSHOT_DISABLE_PROGRESS_TRACKING: "true"
     } })
     assert.deepStrictEqual([snapshot.schemaOnly, snapshot.maxConnections, snapshot.progress], [["big", "b.*"], 2, false])
+  })
+  it("a chunk is at most 8 MiB, with a warning above", () => {
+    const { snapshot, warnings } = good({ env: { ...base, PGSTREAM_POSTGRES_SNAPSHOT_TABLES: "*", PGSTREAM_POSTGRES_SNAPSHOT_BATCH_BYTES: "83886080" } })
+    assert.strictEqual(snapshot.chunkBytes, 8 * 1024 * 1024)
+    assert.deepStrictEqual(warnings, ["environment  PGSTREAM_POSTGRES_SNAPSHOT_BATCH_BYTES  is above 8MiB, which is the most: 8MiB holds"])
   })
   it("for a Postgres target are warnings, each", () => {
     const { warnings } = good({ env: { ...base, PGSTREAM_POSTGRES_SNAPSHOT_TABLES: "*", PGSTREAM_POSTGRES_SNAPSHOT_ROLE: "x", PGSTREAM_POSTGRES_SNAPSHOT_NO_OWNER: "true" } })
