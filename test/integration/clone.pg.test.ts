@@ -1,18 +1,37 @@
 /** A clone must not call production: what belongs to another or a lost stream starts paused, until it is adopted. */
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { execFileSync } from "node:child_process"
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, inject } from "vitest"
+import * as SegmentsPg from "../../src/layers/postgres/store/SegmentsPg.ts"
+import { Segments } from "../../src/services/Segments.ts"
 import { type PostgresServer, startServer } from "../support/PostgresServer.ts"
 import { testDatabase } from "../support/database.ts"
+import { migratedStore } from "../support/store.ts"
 import { check, init, status } from "../support/setup.ts"
 
 type Psql = (sql: string) => string
 
 const PRODUCTION = "http://user:secret@production.example/hook"
 
-/** `init`, a subscription that the stream has taken up, tables, and a parked delivery. */
+/** One event more, in a segment: of the same table, after those of the rows. */
+const inSegment = (url: string, psql: Psql): Promise<unknown> => {
+  const [stream = "", endpointId = "", oid = "0"] = psql(`SELECT c.stream, e.id, 'orders'::regclass::oid FROM pgstream.checkpoint c, pgstream.webhook_endpoints e`).trim().split("|")
+  const [systemIdentifier = "", slotName = ""] = stream.split("/")
+  const keys = [{ leaf: Number(oid), root: Number(oid), definition: 11, value: 3 }]
+  const event = {
+    id: "e3", body: Buffer.from("{}"), commitLsn: 0xff * 2 ** 32, ordinal: 100, table: "public.orders", kind: "U",
+    targets: [{ endpointId, epoch: "e", sequence: 3, selectedBy: [], keys }]
+  }
+  return Effect.runPromise(Effect.flatMap(Segments, (segments) => segments.append({ systemIdentifier, slotName }, [event])).pipe(
+    Effect.provide(SegmentsPg.layer.pipe(Layer.provide(migratedStore(url))))
+  ))
+}
+
+/** `init`, a subscription that the stream has taken up, tables, parked deliveries, and an event in a segment. */
 const production = async (url: string, psql: Psql, slot: string): Promise<void> => {
   psql(`CREATE TABLE orders(id int PRIMARY KEY, v text); CREATE TABLE keyless(v int)`)
   await init(url, slot)
@@ -24,6 +43,7 @@ const production = async (url: string, psql: Psql, slot: string): Promise<void> 
     INSERT INTO pgstream.webhook_deliveries(stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at, attempts, retries, sequence, table_name, kind, selected_by, keys, body)
       SELECT c.stream, e.id, 'e' || n, 'FF/0', 10 - n, 'waiting', now(), 1, 0, n, 'public.orders', 'U', '', 'orders'::regclass::oid || ',' || 'orders'::regclass::oid || ',11,' || n, ''
         FROM pgstream.checkpoint c, pgstream.webhook_endpoints e, generate_series(1, 2) n`)
+  await inSegment(url, psql)
 }
 
 const dump = (port: number, database: string): string =>
@@ -43,12 +63,13 @@ const codes = async (url: string, slot: string) => (await status(url, slot)).fin
 /** What `--adopt` has to leave behind in `slot`'s stream. */
 const assertAdopted = async (url: string, psql: Psql, slot: string, resumed: string) => {
   const report = await init(url, slot, { adopt: true })
-  assert.match(report.notes.join("\n"), /Adopted: \d+ endpoints, 2 parked deliveries of \d+\//)
+  assert.match(report.notes.join("\n"), /Adopted: \d+ endpoints, 3 parked deliveries of \d+\//)
   assert.strictEqual(paused(psql, slot), resumed)
   assert.strictEqual(
     psql(`SELECT split_part(stream, '/', 2), commit_lsn, string_agg(event_id, ' ' ORDER BY ordinal), bool_and(split_part(keys, ',', 1) = 'orders'::regclass::oid::text AND split_part(keys, ',', 2) = 'orders'::regclass::oid::text)
       FROM pgstream.webhook_deliveries GROUP BY 1, 2`).trim(),
-    `${slot}|0/0|e2 e1|t`)
+    `${slot}|0/0|e2 e1 e3|t`)
+  assert.strictEqual(psql(`SELECT count(*) FROM pgstream.webhook_segment_cursors`).trim(), "0")
   assert.strictEqual(psql(`SELECT count(DISTINCT stream) FROM pgstream.checkpoint`).trim(), "1")
   assert.deepStrictEqual(await codes(url, slot), ["DeliveriesParked"])
   assert.notMatch((await init(url, slot)).notes.join("\n"), /paused/)
@@ -117,7 +138,7 @@ describe("a restored dump", () => {
       psql(`SELECT string_agg(x.paused::text, ' ' ORDER BY x.paused) FROM pgstream.endpoint_streams x`).trim(), "false true")
     assertIdsByName(psql)
     const report2 = await init(server.url("restored"), slot, { adopt: true })
-    assert.match(report2.notes.join("\n"), /Adopted: 1 endpoints, 2 parked deliveries/)
+    assert.match(report2.notes.join("\n"), /Adopted: 1 endpoints, 3 parked deliveries/)
     assert.strictEqual(psql(`SELECT count(*) FROM pgstream.endpoint_streams WHERE paused`).trim(), "0")
   })
 })
@@ -183,7 +204,7 @@ describe("streams of one database", () => {
     lost.psql(`SELECT pg_drop_replication_slot('${slot}')`)
     await init(lost.url, slot, { adopt: true })
     assert.strictEqual(paused(lost.psql, slot), "user:secret@production.example false")
-    assert.strictEqual(lost.psql(`SELECT string_agg(event_id || ' ' || commit_lsn, ', ' ORDER BY ordinal) FROM pgstream.webhook_deliveries`).trim(), "e2 0/0, e1 0/0")
+    assert.strictEqual(lost.psql(`SELECT string_agg(event_id || ' ' || commit_lsn, ', ' ORDER BY ordinal) FROM pgstream.webhook_deliveries`).trim(), "e2 0/0, e1 0/0, e3 0/0")
   })
 
   it("with one store elsewhere do not call each other's endpoints", async () => {

@@ -58,6 +58,7 @@ export const foreign = (
       SELECT endpoint_id, stream FROM pgstream.endpoint_streams
       UNION SELECT endpoint_id, stream FROM pgstream.checkpoint_definitions
       UNION SELECT endpoint_id, stream FROM pgstream.webhook_deliveries
+      UNION SELECT endpoint_id, stream FROM pgstream.webhook_segment_cursors
     ), owner AS (
       SELECT n.endpoint_id, n.stream = ANY(${live}::text[]) AND NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
           WHERE x.stream = n.stream AND x.endpoint_id = n.endpoint_id AND x.paused AND starts_with(x.paused_reason, ${REASON})) AS uses
@@ -176,14 +177,40 @@ const translateKeys = (
              FROM unnest(string_to_array(d.keys, ';')) WITH ORDINALITY AS part(k, n))
      WHERE d.stream = ANY(${from}::text[]) AND d.keys <> '' AND EXISTS (SELECT FROM renamed r WHERE r.stream = d.stream)`)
 
+/** Streams whose segments have to be rows before `adopt`: those that it re-keys. */
+export const withSegments = (
+  store: PgClient.PgClient,
+  here: Here,
+  slotWasLost: boolean
+): Effect.Effect<ReadonlyArray<string>, SqlError> => {
+  const own = [...here.live, Stream.format(here.stream)]
+  return Effect.map(
+    store<{ readonly stream: string }>`
+      SELECT DISTINCT stream FROM pgstream.webhook_segment_cursors
+       WHERE stream <> ALL(${own}::text[]) OR (${slotWasLost}::boolean AND stream = ${Stream.format(here.stream)})`,
+    (rows) => rows.map((row) => row.stream)
+  )
+}
+
+/** A table that somebody reads just now (pg_dump) is dropped by the next start of a service on this store. */
+const dropSegments = (store: PgClient.PgClient, streams: ReadonlyArray<string>): Effect.Effect<void, SqlError> =>
+  Effect.gen(function*() {
+    yield* store`UPDATE pgstream.webhook_segment_tables SET stream = '', end_segment = coalesce(end_segment, first_segment)
+      WHERE stream = ANY(${streams}::text[])`
+    yield* store`SELECT pgstream.drop_segment_table(number) FROM pgstream.webhook_segment_tables WHERE stream = ''`
+    yield* store`DELETE FROM pgstream.webhook_segment_tables WHERE stream = '' AND dropped`
+  })
+
 /** Everything that the store keeps for these streams. */
 export const forget = (
   store: PgClient.PgClient,
   streams: ReadonlyArray<string>
 ): Effect.Effect<void, SqlError> =>
-  Effect.forEach(
+  Effect.andThen(dropSegments(store, streams), Effect.forEach(
     [
       "webhook_deliveries",
+      "webhook_segment_cursors",
+      "webhook_sequence_ranges",
       "endpoint_streams",
       "checkpoint_definitions",
       "checkpoint_shapes",
@@ -193,7 +220,7 @@ export const forget = (
     ],
     (table) => store`DELETE FROM ${store(`pgstream.${table}`)} WHERE stream = ANY(${streams}::text[])`,
     { discard: true }
-  )
+  ))
 
 /** URLs without userinfo and query. */
 export const names = (endpoints: ReadonlyArray<Named>): string => {

@@ -6,7 +6,9 @@ import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
 import { Checkpoint } from "../../../services/Checkpoint.ts"
 import { DdlTracker } from "../../../services/DdlTracker.ts"
-import { SourceSettings, type SourceSettingsShape, StoreSettings } from "../../../services/Settings.ts"
+import {
+  SecretSettings, type SecretSettingsShape, SourceSettings, type SourceSettingsShape, StoreSettings
+} from "../../../services/Settings.ts"
 import type { SetupError } from "../../../services/Setup.ts"
 import type { StreamId } from "../../../domain/StreamId.ts"
 import * as Lsn from "../../../domain/Lsn.ts"
@@ -24,6 +26,8 @@ export interface Parts {
   readonly settings: SourceSettingsShape
   readonly checkpoint: Context.Service.Shape<typeof Checkpoint>
   readonly tracker: Context.Service.Shape<typeof DdlTracker>
+  /** Opens what is parked where it is moved. */
+  readonly secrets: SecretSettingsShape
 }
 
 export const make = Effect.gen(function*() {
@@ -37,7 +41,8 @@ export const make = Effect.gen(function*() {
     storeInSource: inSource,
     settings,
     checkpoint: yield* Checkpoint,
-    tracker: yield* DdlTracker
+    tracker: yield* DdlTracker,
+    secrets: yield* SecretSettings
   }
   return parts
 })

@@ -20,6 +20,8 @@ export const identifier = (text: string): string => `"${text.replaceAll("\"", "\
 
 /** Its privileges are those of its owner; so only our role may call them. */
 const ownersFunctions = ["pgstream.make_full(oid, boolean)", "pgstream.give_back(oid, boolean, boolean)"]
+/** The store's, where that is the same database: tables of segments are made and dropped while the service runs. */
+const storeFunctions = ["pgstream.make_segment_table(text, bigint)", "pgstream.drop_segment_table(bigint)"]
 
 type Migrations = Readonly<Record<string, Effect.Effect<unknown, unknown, SqlClient.SqlClient>>>
 
@@ -46,14 +48,16 @@ const triggers: ReadonlyArray<string> = Object.entries(eventTriggers).flatMap(([
   `ALTER EVENT TRIGGER ${name} ENABLE ALWAYS;`
 ])
 
-const grants = (roles: ReadonlyArray<string>, migrations: ReadonlyArray<string>): ReadonlyArray<string> => {
+const grants = (
+  roles: ReadonlyArray<string>, migrations: ReadonlyArray<string>, functions: ReadonlyArray<string>
+): ReadonlyArray<string> => {
   const to = roles.map(identifier).join(", ")
   return [
     `GRANT USAGE ON SCHEMA pgstream TO ${to};`,
     `GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA pgstream TO ${to};`,
     `REVOKE INSERT, UPDATE, DELETE ON ${migrations.join(", ")} FROM ${to};`,
     `GRANT USAGE ON ALL SEQUENCES IN SCHEMA pgstream TO ${to};`,
-    ...ownersFunctions.flatMap((fn) => [
+    ...functions.flatMap((fn) => [
       `ALTER FUNCTION ${fn} SECURITY DEFINER;`,
       `REVOKE EXECUTE ON FUNCTION ${fn} FROM PUBLIC;`,
       `GRANT EXECUTE ON FUNCTION ${fn} TO ${to};`
@@ -101,10 +105,19 @@ const access = (sql: PgClient.PgClient, roles: ReadonlyArray<string>): Effect.Ef
             NOT (has_table_privilege(r.role, c.oid, 'SELECT') AND (starts_with(c.relname, 'migrations_') OR has_table_privilege(r.role, c.oid, 'INSERT')
               AND has_table_privilege(r.role, c.oid, 'UPDATE') AND has_table_privilege(r.role, c.oid, 'DELETE')))
             OR c.relkind = 'S' AND NOT has_sequence_privilege(r.role, c.oid, 'USAGE')))
-          AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'pgstream'::regnamespace AND p.proname IN ('make_full', 'give_back')
+          AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'pgstream'::regnamespace AND p.proname IN ('make_full', 'give_back', 'make_segment_table', 'drop_segment_table')
             AND NOT (p.prosecdef AND has_function_privilege(r.role, p.oid, 'EXECUTE')))) AS all
         FROM unnest(${roles}::text[]) r(role)`,
     ([row]) => row!
+  )
+
+/** Those of the functions that exist. */
+const thereOf = (sql: PgClient.PgClient, functions: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(
+    sql<{ readonly fn: string }>`
+      SELECT f.fn FROM unnest(${functions}::text[]) f(fn) WHERE EXISTS (SELECT FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+        WHERE n.nspname = 'pgstream' AND starts_with(f.fn, 'pgstream.' || p.proname || '('))`,
+    (rows) => rows.map((row) => row.fn)
   )
 
 /** Empty: nothing is missing. */
@@ -117,9 +130,10 @@ export const statements = (
   Effect.gen(function*() {
     const { source, storeInSource } = parts
     const tables = ["pgstream.migrations_source", ...storeInSource ? ["pgstream.migrations_store"] : []]
+    const functions = [...ownersFunctions, ...storeInSource ? storeFunctions : []]
     const may = facts.schema ? yield* access(source, roles) : { usage: true, all: false }
     if (!may.usage) {
-      return ["-- When this is done, print it again: what else is missing is not shown to this role yet.", "BEGIN;", ...grants(roles, tables), "COMMIT;"]
+      return ["-- When this is done, print it again: what else is missing is not shown to this role yet.", "BEGIN;", ...grants(roles, tables, yield* thereOf(source, functions)), "COMMIT;"]
     }
     const [fromSource, fromStore] = facts.schema
       ? [yield* MigrationsSource.currentVersion(source), yield* MigrationsStore.currentVersion(source)]
@@ -132,7 +146,7 @@ export const statements = (
     const made = [...facts.schema ? [] : ["CREATE SCHEMA pgstream;"], ...migrations, ...triggersThere ? [] : triggers]
     const uncovered = yield* source.unsafe(`SELECT 1 FROM (${withoutIdentity.trim()}) t LIMIT 1`)
     const out: Array<string> = []
-    if (made.length > 0 || !may.all) out.push("BEGIN;", ...made, ...grants(roles, tables), "COMMIT;", "")
+    if (made.length > 0 || !may.all) out.push("BEGIN;", ...made, ...grants(roles, tables, functions), "COMMIT;", "")
     if (!triggersThere) out.push(waiting, "")
     if (!triggersThere || uncovered.length > 0) out.push(...identities, "")
     if (options.plugin !== "wal2json" && facts.publication === "none") out.push(`${Publication.forAll(facts.serverVersion)};`)

@@ -18,6 +18,7 @@ import { hereOf, streamOf } from "./SetupParts.ts"
 import * as SetupState from "./SetupState.ts"
 import * as SetupWait from "./SetupWait.ts"
 import * as Slot from "./Slot.ts"
+import * as SegmentsToRows from "../store/SegmentsToRows.ts"
 
 /** `Checkpoint` repeats what fails while the store is away; a person waits for `init`. */
 const STORE_TIMEOUT_MS = 60_000
@@ -173,6 +174,19 @@ const store = (
     })
   )
 
+/** What waits in segments of the streams that are adopted: as rows, which `adopt` re-keys. */
+const rowsOfSegments = ({ facts, parts, slot }: Progress): Effect.Effect<void, SetupError> =>
+  Effect.gen(function*() {
+    const streams = yield* Clone.withSegments(parts.store, hereOf(parts, facts), slot._tag === "missing")
+    yield* SegmentsToRows.move(parts.store, parts.secrets, streams)
+  }).pipe(Effect.mapError((error) =>
+    error._tag === "SqlError" ? fromStore(error) : failure(
+      "DatabaseError", 1, `Cannot move what waits in segments of the streams that are adopted: ${describe(error.cause)}`,
+      "Run init --adopt again; it goes on where it stopped."
+    )))
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : "the store refused it.")
+
 /** Answers whether a slot was made. */
 export const begin = (progress: Progress): Effect.Effect<boolean, SetupError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -191,6 +205,7 @@ export const begin = (progress: Progress): Effect.Effect<boolean, SetupError, Sc
         what: "the stored state of the stream",
         run: Clone.forget(parts.store, [Stream.format(streamOf(parts, facts))])
       })
+    if (progress.options.adopt) yield* rowsOfSegments(progress)
     yield* store(progress, state)
     return make
   })
