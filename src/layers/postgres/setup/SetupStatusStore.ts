@@ -1,4 +1,4 @@
-/** What `status` reads from the store: paused endpoints, parked deliveries, a copied disk. */
+/** What `status` reads from the store: endpoints that get nothing, parked deliveries, a copied disk. */
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Lsn from "../../../domain/Lsn.ts"
@@ -10,15 +10,8 @@ import * as MigrationsStore from "../store/MigrationsStore.ts"
 import type * as Probe from "./Probe.ts"
 import { faultOf } from "./SetupErrors.ts"
 import { hereOf, type Parts, storedPosition } from "./SetupParts.ts"
+import { endpointFindings, some } from "./SetupStatusEndpoints.ts"
 import * as Takeover from "./Takeover.ts"
-
-/** Endpoints named one by one. */
-const NAMED = 20
-
-interface EndpointRow {
-  readonly url: string
-  readonly reason: string
-}
 
 interface ParkedRow {
   readonly url: string
@@ -33,38 +26,6 @@ export interface StoreReport {
   readonly position: Lsn.Lsn
   readonly findings: ReadonlyArray<Finding>
 }
-
-const some = (shown: ReadonlyArray<string>): string =>
-  shown.length <= NAMED
-    ? shown.join("; ")
-    : `${shown.slice(0, NAMED).join("; ")}; and ${shown.length - NAMED} more`
-
-const paused = (
-  parts: Parts,
-  stream: string,
-  notes: Array<string>
-): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
-  Effect.gen(function*() {
-    const rows = yield* parts.store<EndpointRow>`
-      SELECT e.url, coalesce(x.paused_reason, '') AS reason FROM pgstream.endpoint_streams x JOIN pgstream.webhook_endpoints e ON e.id = x.endpoint_id
-       WHERE x.stream = ${stream} AND x.paused ORDER BY e.url`
-    const ours = rows.filter((row) => row.reason.startsWith(Clone.REASON))
-    const theirs = rows.filter((row) => !row.reason.startsWith(Clone.REASON))
-    if (theirs.length > 0)
-      notes.push(
-        `Paused endpoints: ${some(theirs.map((row) => `${WebhookUrl.describe(row.url)} (${row.reason || "no reason given"})`))}.`
-      )
-    return ours.length === 0
-      ? []
-      : [
-          {
-            area: "delivery",
-            code: "EndpointsPaused",
-            summary: `${ours.length} endpoints are paused: ${some(ours.map((row) => WebhookUrl.describe(row.url)))}. ${ours[0]!.reason}`,
-            mend: Clone.RESUME
-          }
-        ]
-  })
 
 const parked = (parts: Parts, stream: string): Effect.Effect<ReadonlyArray<Finding>, SqlError> =>
   Effect.gen(function*() {
@@ -137,7 +98,7 @@ export const storeFindings = (
     const stream = Stream.format(hereOf(parts, facts).stream)
     yield* total(parts, notes)
     const findings = yield* Effect.all([
-      paused(parts, stream, notes),
+      endpointFindings(parts, stream, notes),
       parked(parts, stream),
       copied(parts, facts)
     ])
