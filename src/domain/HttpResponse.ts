@@ -13,7 +13,7 @@ export const MAX_INTERIM = 32
 /** Bytes of the line that says the size of a chunk, extensions included. */
 const MAX_CHUNK_LINE_BYTES = 1_024
 
-/** more: it goes on. done: it is whole, `consumed` says what belonged to it. bad: it is no HTTP, `problem` says why. */
+/** more: it goes on, without a length up to the end of the connection. done: it is whole, `consumed` says what belonged to it. bad: it is no HTTP, `problem` says why. */
 export type Progress = "more" | "done" | "bad"
 
 export type Problem = "answer is not HTTP" | "headers of the answer are too long" | "too many interim answers"
@@ -91,12 +91,6 @@ export class HttpResponse {
       } else at = this.framing(bytes, at, length)
     }
     this.consumed = at
-    return this.state === "done" || this.state === "bad" ? this.state : "more"
-  }
-
-  /** The server has closed its side. done: that was the end of the body. more: the answer broke off. */
-  end(): Progress {
-    if (this.state === "close") this.state = "done"
     return this.state === "done" || this.state === "bad" ? this.state : "more"
   }
 

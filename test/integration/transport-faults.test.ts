@@ -1,9 +1,14 @@
 /** Receivers that misbehave: the result of the attempt, that the next one is not harmed, and what is held of them. */
 import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
-import { readFileSync } from "node:fs"
+import { execFileSync } from "node:child_process"
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs"
+import { open as openFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import { Webhook } from "standardwebhooks"
 import type { AttemptResult } from "../../src/domain/Delivery.ts"
@@ -193,7 +198,40 @@ scenario("gzip: bodies from 1 KiB on are compressed, what is signed are the byte
   }
 }))
 
-scenario("gzip: a batch that is compressed when its time is over or its endpoint ends is not sent", hasty, Effect.gen(function*() {
+/** Node's four threads wait until the scope ends, and with them what compresses. */
+const busyThreads = Effect.acquireRelease(
+  Effect.sync(() => {
+    const dir = mkdtempSync(join(tmpdir(), "pgstream-fifo-"))
+    const fifo = join(dir, "fifo")
+    execFileSync("mkfifo", [fifo])
+    const opened = [1, 2, 3, 4].map(() => openFile(fifo, "r"))
+    return { dir, fifo, opened }
+  }),
+  ({ dir, fifo, opened }) =>
+    Effect.promise(async () => {
+      const writer = openSync(fifo, constants.O_RDWR)
+      for (const file of await Promise.all(opened)) await file.close()
+      closeSync(writer)
+      rmSync(dir, { recursive: true })
+    })
+)
+
+scenario("gzip: what is compressed when the time of its attempt is over does not get into the next one", hasty, Effect.gen(function*() {
+  const receiver = yield* scriptedReceiver
+  const connection = yield* sendingTo(receiver.urlOf("slow/200"), {}, true)
+  const next = yield* Effect.scoped(Effect.gen(function*() {
+    yield* busyThreads
+    assert.deepStrictEqual(yield* attempt(connection, requestOf("late", Buffer.alloc(100_000, "x"))), timeout)
+    const fiber = yield* Effect.forkDetach(attempt(connection, requestOf("next")))
+    yield* eventually("the next one arrived", Effect.sync(() => receiver.requests.length === 1))
+    return fiber
+  }))
+  assert.deepStrictEqual(yield* Fiber.join(next), accepted)
+  assert.deepStrictEqual(yield* attempt(connection, requestOf("third", Buffer.alloc(100_000, "x"))), accepted)
+  assert.deepStrictEqual(receiver.requests.map(({ headers }) => headers["webhook-id"]), ["next", "third"])
+}))
+
+scenario("gzip: what is compressed when its endpoint ends is not sent", hasty, Effect.gen(function*() {
   const receiver = yield* scriptedReceiver
   const big = Buffer.alloc(4_000_000, "x")
   const ended = yield* Effect.scoped(Effect.gen(function*() {

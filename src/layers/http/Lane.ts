@@ -93,7 +93,7 @@ export class Lane implements WireEvents {
   }
 
   broken(reason: string, stale: boolean): void {
-    // The verdict is there where the status is; only the rest of the body is not.
+    // The verdict is there where the status is; at most the rest of the body is not.
     if (this.wire!.response.status !== 0) this.end(this.verdict())
     else if (stale) this.start(this.head, this.body!)
     else this.end({ _tag: "NoAnswer", reason })

@@ -23,7 +23,7 @@ export interface WireEvents {
   received(bytes: Uint8Array, from: number, to: number): void
   /** The answer is whole. */
   complete(): void
-  /** It ends without being whole. `stale`: an idle connection that the server had closed, the request was hardly seen. */
+  /** The connection ended first; so end answers without a length, too. `stale`: an idle connection that the server had closed, the request was hardly seen. */
   broken(reason: string, stale: boolean): void
 }
 
@@ -147,10 +147,8 @@ export class Wire {
     if (!this.busy) return this.cut()
     this.busy = false
     const stale = this.used && !this.response.begun
-    const whole = this.response.end() === "done"
     this.cut()
-    if (whole) lane.complete()
-    else lane.broken(CLOSED, stale)
+    lane.broken(CLOSED, stale)
   }
 
   private fail(error: Error): void {
