@@ -32,8 +32,9 @@ const answer = (child: ChildProcess): Promise<Message> =>
     child.once("exit", (code) => reject(new Error(`the receiver ended with ${code}`)))
   })
 
-export const startReceiver = async (): Promise<Receiver> => {
-  const child = fork(join(import.meta.dirname, "receiver.ts"), { stdio: "inherit" })
+/** `delayMs`: before each answer; `never`: it takes requests and answers none. */
+export const startReceiver = async (delayMs: number | "never" = 0): Promise<Receiver> => {
+  const child = fork(join(import.meta.dirname, "receiver.ts"), { stdio: "inherit", env: { ...process.env, DELAY_MS: String(delayMs) } })
   child.setMaxListeners(0)
   const first = await answer(child)
   if (!("port" in first)) throw new Error("the receiver said no port")

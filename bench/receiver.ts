@@ -1,12 +1,18 @@
 /**
- * A receiver that costs little: answers 200 as soon as a request is whole, and counts. A process of its own; says
- * `{ port }` over IPC, answers `read` with what it counted since the last `reset`, ends with its parent.
+ * A receiver that costs little: answers 200 as soon as a request is whole, or `DELAY_MS` later, or `never`; and counts. A
+ * process of its own; says `{ port }` over IPC, answers `read` with what it counted since the last `reset`, ends with its parent.
  */
-import { createServer } from "node:net"
+import { createServer, type Socket } from "node:net"
 
 const answer = Buffer.from("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 const lengthName = Buffer.from("content-length:")
 const KEPT = 1_000
+const delay = process.env["DELAY_MS"] ?? "0"
+
+const reply = (socket: Socket): void => {
+  if (delay === "0") socket.write(answer)
+  else if (delay !== "never") setTimeout(() => socket.writable && socket.write(answer), Number(delay))
+}
 
 const counted = { events: 0, bytes: 0, firstMs: 0, lastMs: 0 }
 /** The first requests, as they were sent: what the bare loop sends. */
@@ -47,7 +53,7 @@ const server = createServer({ noDelay: true }, (socket) => {
         return
       }
       count(bytes.subarray(0, end), bytes.subarray(end + 4, end + 4 + length))
-      socket.write(answer)
+      reply(socket)
       bytes = bytes.subarray(end + 4 + length)
     }
   })
