@@ -31,6 +31,11 @@ export class SegmentDamaged extends Schema.TaggedError<SegmentDamaged>()("Segmen
   }
 }
 
+/** What `effect` fails with, as the segment's damage. */
+export const asDamage = (table: number, segment: number) =>
+  <A>(effect: Effect.Effect<A, unknown>): Effect.Effect<A, SegmentDamaged> =>
+    Effect.mapError(effect, (cause) => new SegmentDamaged({ table, segment, cause }))
+
 const contextOf = (table: number, segment: number): string => `segment ${table} ${segment}`
 
 const inThread = (
@@ -70,5 +75,5 @@ export const unpack = (
       if (opened[0] === ZSTD) return decompressed(opened.subarray(1))
       return opened[0] === PLAIN ? Effect.succeed(opened.subarray(1)) : Effect.fail(new Error("its form is not known."))
     }),
-    Effect.mapError((cause) => new SegmentDamaged({ table, segment, cause }))
+    asDamage(table, segment)
   )

@@ -4,12 +4,18 @@ import type { SegmentPart } from "../../../domain/Segment.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
 import type { SegmentCursor } from "../../../services/Segments.ts"
 
-/** A table is full when it has so many segments or bytes. */
-const TABLE_SEGMENTS = 65_536
-const TABLE_BYTES = 256 * 1024 * 1024
-/** An empty log gives its table up when that has so many bytes, or was not written to for so long. */
-const IDLE_BYTES = 16 * 1024 * 1024
-const IDLE_MS = 60_000
+export interface SegmentLimits {
+  /** A table is full when it has so many segments or bytes. */
+  readonly tableSegments: number
+  readonly tableBytes: number
+  /** An empty log gives its table up when that has so many bytes, or was not written to for so long. */
+  readonly idleBytes: number
+  readonly idleMs: number
+}
+
+export const defaultLimits: SegmentLimits = {
+  tableSegments: 65_536, tableBytes: 256 * 1024 * 1024, idleBytes: 16 * 1024 * 1024, idleMs: 60_000
+}
 
 export interface SegmentTable {
   readonly number: number
@@ -43,8 +49,6 @@ export class SegmentLog {
   appendedMs: number
   /** Writes come one after the other. */
   readonly lock = Semaphore.makeUnsafe(1)
-  /** Trimming was tried and something was in the way. */
-  blocked = false
 
   constructor(stream: string, lineage: string, tables: Array<SegmentTable>, next: number, appendedMs: number) {
     this.stream = stream
@@ -60,9 +64,9 @@ export class SegmentLog {
     return newest?.end === undefined ? newest : undefined
   }
 
-  get isFull(): boolean {
+  isFull({ tableBytes, tableSegments }: SegmentLimits): boolean {
     const { current } = this
-    return current === undefined || current.segments >= TABLE_SEGMENTS || current.bytes >= TABLE_BYTES
+    return current === undefined || current.segments >= tableSegments || current.bytes >= tableBytes
   }
 
   numberFor(name: string): number {
@@ -123,9 +127,9 @@ export class SegmentLog {
   }
 
   /** The table that is written to, where it is worth giving up. */
-  idleTable(nowMs: number): SegmentTable | undefined {
+  idleTable({ idleBytes, idleMs }: SegmentLimits, nowMs: number): SegmentTable | undefined {
     const { current } = this
     if (current === undefined || this.waiting.size > 0 || current.segments === 0) return undefined
-    return current.bytes >= IDLE_BYTES || nowMs - this.appendedMs >= IDLE_MS ? current : undefined
+    return current.bytes >= idleBytes || nowMs - this.appendedMs >= idleMs ? current : undefined
   }
 }

@@ -12,7 +12,7 @@ import type { SegmentStore } from "./SegmentsPgStore.ts"
 /** An empty log gives up its table, too: its bodies are not kept for nobody. */
 const endIdle = (store: SegmentStore, log: SegmentLog) =>
   Effect.gen(function*() {
-    const idle = log.idleTable(yield* Clock.currentTimeMillis)
+    const idle = log.idleTable(store.limits, yield* Clock.currentTimeMillis)
     if (idle === undefined) return
     yield* store.fenced("end table", log.stream, Sql.endTable(store.sql, idle.number, log.next))
     idle.end = log.next

@@ -16,7 +16,7 @@ import { SecretSettings } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import { Seals } from "./Seals.ts"
 import { pack } from "./SegmentData.ts"
-import type { SegmentLog } from "./SegmentLog.ts"
+import { defaultLimits, type SegmentLimits, type SegmentLog } from "./SegmentLog.ts"
 import * as Open from "./SegmentsPgOpen.ts"
 import * as Read from "./SegmentsPgRead.ts"
 import { make as makeStore, type SegmentStore } from "./SegmentsPgStore.ts"
@@ -29,7 +29,7 @@ const TRIM_EVERY = "30 seconds"
 
 /** The next table, before the first segment and when the one before is full. That one then is ended. */
 const makeRoom = (store: SegmentStore, log: SegmentLog, first: number): Effect.Effect<void, SegmentsError> => {
-  if (!log.isFull) return Effect.void
+  if (!log.isFull(store.limits)) return Effect.void
   const { sql } = store
   const full = log.current
   const made = Effect.gen(function*() {
@@ -66,9 +66,10 @@ const append = (store: SegmentStore, log: SegmentLog, events: ReadonlyArray<Segm
     return number
   })
 
-export const make = Effect.gen(function*() {
+/** `limits`: when a table is full, or given up. */
+export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
   const sql: SqlClient.SqlClient = yield* StoreSql
-  const store = makeStore(sql, yield* StreamWriters.StreamWriters, new Seals(yield* SecretSettings))
+  const store = makeStore(sql, yield* StreamWriters.StreamWriters, new Seals(yield* SecretSettings), limits)
   /** Of the streams that this process writes for. */
   const logs = new Map<string, SegmentLog>()
   /** One that is not open is loaded as it is. */
@@ -128,6 +129,7 @@ export const make = Effect.gen(function*() {
   })
 })
 
-export const layer: Layer.Layer<Segments, never, StoreSql> = Layer.effect(Segments, make).pipe(
-  Layer.provide(StreamWriters.layer)
-)
+export const layerOf = (limits: SegmentLimits): Layer.Layer<Segments, never, StoreSql> =>
+  Layer.effect(Segments, make(limits)).pipe(Layer.provide(StreamWriters.layer))
+
+export const layer = layerOf(defaultLimits)

@@ -1,11 +1,10 @@
 /** What a start does with a stream's segments: loads what there is, cuts what the stream brings again. */
 import * as Effect from "effect/Effect"
-import * as Result from "effect/Result"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import { partsOf } from "../../../domain/Segment.ts"
 import { decodeAll } from "../../../domain/SegmentCodec.ts"
 import { type Backlog, SegmentsError } from "../../../services/Segments.ts"
-import { unpack } from "./SegmentData.ts"
+import { asDamage, unpack } from "./SegmentData.ts"
 import { SegmentLog, type SegmentTable } from "./SegmentLog.ts"
 import * as Read from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
@@ -43,7 +42,7 @@ const cutThrough = Effect.fnUntraced(function*(
   const number = Number(row.number)
   const damaged = (cause: unknown) => new SegmentsError({ operation: "cut", cause })
   const bytes = yield* Effect.mapError(unpack(store.seals, table, number, row.data), damaged)
-  const all = yield* Effect.mapError(Effect.fromResult(Result.map(decodeAll(bytes), (events) => events)), damaged)
+  const all = yield* Effect.mapError(asDamage(table, number)(Effect.fromResult(decodeAll(bytes))), damaged)
   const events = all.slice(0, row.cut_at ?? all.length)
   const cutAt = events.findIndex((event) => event.commitLsn >= position)
   if (cutAt < 0) return

@@ -4,7 +4,7 @@ import { decode, decodeAll, encode } from "../../../domain/SegmentCodec.ts"
 import { erase as eraseFrom, isErased, type NumberRange, partsOf, rangesOf, type SegmentEvent } from "../../../domain/Segment.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
 import { type Backlog, type Segment, type SegmentCursor, SegmentsError } from "../../../services/Segments.ts"
-import { pack, unpack } from "./SegmentData.ts"
+import { asDamage, pack, unpack } from "./SegmentData.ts"
 import type { SegmentTable } from "./SegmentLog.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
@@ -25,7 +25,9 @@ const damaged = (operation: string) => (cause: unknown) => new SegmentsError({ o
 const ownEvents = (store: SegmentStore, table: number, row: Sql.DataRow, endpoint: EndpointId, from: number) =>
   unpack(store.seals, table, Number(row.number), row.data).pipe(
     Effect.flatMap((bytes) =>
-      Effect.fromResult(decode(bytes, endpoint, { from, cutAt: row.cut_at ?? Number.MAX_SAFE_INTEGER }))),
+      asDamage(table, Number(row.number))(
+        Effect.fromResult(decode(bytes, endpoint, { from, cutAt: row.cut_at ?? Number.MAX_SAFE_INTEGER }))
+      )),
     Effect.mapError(damaged("read"))
   )
 

@@ -4,6 +4,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { SegmentsError } from "../../../services/Segments.ts"
 import type { Seals } from "./Seals.ts"
+import type { SegmentLimits } from "./SegmentLog.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
 
@@ -12,6 +13,7 @@ type Fence = ReturnType<typeof StreamWriters.holding>
 export interface SegmentStore {
   readonly sql: SqlClient.SqlClient
   readonly seals: Seals
+  readonly limits: SegmentLimits
   run<A>(operation: string, work: Effect.Effect<A, SqlError>): Effect.Effect<A, SegmentsError>
   /** A write of one statement, whose answer is the fence. */
   holding(operation: string, stream: string, statement: (fence: Fence) => Effect.Effect<ReadonlyArray<object>, SqlError>): Effect.Effect<void, SegmentsError>
@@ -20,7 +22,7 @@ export interface SegmentStore {
 }
 
 export const make = (
-  sql: SqlClient.SqlClient, writers: StreamWriters.StreamWriters["Service"], seals: Seals
+  sql: SqlClient.SqlClient, writers: StreamWriters.StreamWriters["Service"], seals: Seals, limits: SegmentLimits
 ): SegmentStore => {
   const run: SegmentStore["run"] = (operation, work) =>
     work.pipe(
@@ -32,6 +34,7 @@ export const make = (
   return {
     sql,
     seals,
+    limits,
     run,
     holding: (operation, stream, statement) =>
       Effect.flatMap(

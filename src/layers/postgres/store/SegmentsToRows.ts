@@ -12,6 +12,7 @@ import type { ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
 import { SecretSettings, type SecretSettingsShape } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import * as ParkedDeliveriesPg from "./ParkedDeliveriesPg.ts"
+import { defaultLimits } from "./SegmentLog.ts"
 import * as SegmentsPg from "./SegmentsPg.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 
@@ -31,7 +32,7 @@ const streamOf = (text: string): StreamId => {
 /** Answers how many rows there are more. `streams`: nobody may be writing for them. */
 export const move = (store: PgClient.PgClient, secrets: SecretSettingsShape, streams: ReadonlyArray<string>) =>
   Effect.gen(function*() {
-    const [segments, parked] = [yield* SegmentsPg.make, yield* ParkedDeliveriesPg.make]
+    const [segments, parked] = [yield* SegmentsPg.make(defaultLimits), yield* ParkedDeliveriesPg.make]
     const nowMs = yield* Clock.currentTimeMillis
     let moved = 0
     for (const stream of streams.map(streamOf)) {
