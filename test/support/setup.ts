@@ -43,6 +43,9 @@ export const check = (url: string, slotName: string, storeUrl?: string) => withS
 export const checkFails = (url: string, slotName: string, storeUrl?: string): Promise<SetupError> =>
   withSetup(url, slotName, (setup) => Effect.flip(setup.check), storeUrl)
 
+/** More than the other tests of the server write meanwhile. */
+const BEYOND_BYTES = 2 ** 30
+
 /** Leaves the slot 64 KiB beyond the end of the WAL, as a reader does that acknowledges what it computed. */
 export const acknowledgeBeyond = (url: string, slotName: string, plugin: "pgoutput" | "wal2json" = "wal2json"): Promise<void> =>
   Effect.gen(function*() {
@@ -51,7 +54,7 @@ export const acknowledgeBeyond = (url: string, slotName: string, plugin: "pgoutp
     const options = plugin === "wal2json" ? "" : ` (proto_version '1', publication_names 'pgstream')`
     const update = Buffer.alloc(34)
     update[0] = 0x72
-    for (const offset of [1, 9, 17]) Lsn.write(update, offset, walEnd + 65_536)
+    for (const offset of [1, 9, 17]) Lsn.write(update, offset, walEnd + BEYOND_BYTES)
     yield* Effect.promise(() =>
       session.query(`START_REPLICATION SLOT ${slotName} LOGICAL 0/0${options}`, { data: () => {}, notice: () => {}, batch: () => true, failed: () => {} }))
     session.sendCopyData(update)
