@@ -11,31 +11,21 @@ import { type ParkedCursor, ParkedDeliveries, type ParkedDelivery } from "../../
 import { endOfPage, inStreamOrder } from "../../domain/ParkedOrder.ts"
 import { zero } from "../../domain/Lsn.ts"
 import { rangesOf } from "../../domain/Segment.ts"
-import { format, type StreamId } from "../../domain/StreamId.ts"
+import type { StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
+import { endpointsOf as endpointsIn, ParkedTables, layer as parkedTables, type Row, type Rows } from "./ParkedTables.ts"
 
-interface Row extends ParkedDelivery {
-  readonly diedAtMs: number | undefined
-}
-type Rows = Map<string, Row>
 
 /** What callers see of it. */
-const shown = ({ diedAtMs: _, ...row }: Row): ParkedDelivery => row
+const shown = ({ diedAtMs: _, parkedAtMs: __, ...row }: Row): ParkedDelivery => row
 
 const isAfter = (row: ParkedDelivery, cursor: ParkedCursor | undefined): boolean =>
   cursor === undefined ||
   row.commitLsn > cursor.commitLsn ||
   (row.commitLsn === cursor.commitLsn && row.ordinal > cursor.ordinal)
 
-export const layer: Layer.Layer<ParkedDeliveries | DeadDeliveries> = Layer.syncContext(() => {
-  /** Per stream and endpoint: rows by event id. */
-  const streams = new Map<string, Map<EndpointId, Rows>>()
-  const endpointsOf = (stream: StreamId): Map<EndpointId, Rows> => {
-    const key = format(stream)
-    let endpoints = streams.get(key)
-    if (endpoints === undefined) streams.set(key, endpoints = new Map())
-    return endpoints
-  }
+const make = (tables: ParkedTables["Service"]) => {
+  const endpointsOf = (stream: StreamId): Map<EndpointId, Rows> => endpointsIn(tables, stream)
   const rowsOf = (stream: StreamId, endpoint: EndpointId): Rows => {
     const endpoints = endpointsOf(stream)
     let rows = endpoints.get(endpoint)
@@ -49,7 +39,7 @@ export const layer: Layer.Layer<ParkedDeliveries | DeadDeliveries> = Layer.syncC
           const rows = rowsOf(stream, delivery.endpointId)
           if (rows.has(delivery.id)) continue
           const diedAtMs = delivery.state === "dead" ? now : undefined
-          rows.set(delivery.id, { ...delivery, body: Uint8Array.from(delivery.body), diedAtMs })
+          rows.set(delivery.id, { ...delivery, body: Uint8Array.from(delivery.body), diedAtMs, parkedAtMs: now })
         }
       }),
     scan: (stream, endpoint, after, limit, maxBytes) =>
@@ -120,4 +110,8 @@ export const layer: Layer.Layer<ParkedDeliveries | DeadDeliveries> = Layer.syncC
       })
   })
   return Context.mergeAll(Context.make(ParkedDeliveries, parked), Context.make(DeadDeliveries, dead))
-})
+}
+
+export const layer: Layer.Layer<ParkedDeliveries | DeadDeliveries> = Layer.effectContext(Effect.map(ParkedTables, make)).pipe(
+  Layer.provide(parkedTables)
+)

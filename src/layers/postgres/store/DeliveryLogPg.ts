@@ -146,7 +146,7 @@ export const make = Effect.gen(function*() {
       )
     })
   const flushAll = (timeout: Duration.Duration) =>
-    Effect.forEach(logs.values(), (log) => flush(sql, seals, log), { discard: true }).pipe(
+    Effect.suspend(() => Effect.forEach([...logs.values()], (log) => flush(sql, seals, log), { discard: true })).pipe(
       Effect.timeoutOrElse({ duration: timeout, orElse: () => Effect.fail(new Error("no answer in time")) }),
       Effect.tap(() => Effect.sync(() => { away = false })),
       Effect.catch(said)
