@@ -19,7 +19,7 @@ export interface Running {
 
 /** The environment of the tests without what would configure us. */
 export const cleanEnv = (more: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv => ({
-  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PG"))), ...more
+  ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PG") && !/_proxy$/i.test(name))), ...more
 })
 
 export const launch = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}, cwd = process.cwd(), entry = main): Running => {
