@@ -7,6 +7,7 @@ import { lookup } from "node:dns/promises"
 import { createServer } from "node:http"
 import type { Socket } from "node:net"
 import * as AddressRules from "../../src/domain/AddressRules.ts"
+import type { AttemptResult } from "../../src/domain/Delivery.ts"
 import * as RetryPolicy from "../../src/domain/RetryPolicy.ts"
 import * as AddressGuardLive from "../../src/layers/http/AddressGuardLive.ts"
 import { connectorFor } from "../../src/layers/http/connecting.ts"
@@ -19,8 +20,8 @@ import { attempt, endpointAt, requestOf } from "../suites/WebhookTransportSuite.
 import { eventually } from "../support/eventually.ts"
 import { serve, serveBytes } from "../support/webServers.ts"
 
-const refused = { _tag: "NoAnswer", reason: ADDRESS_NOT_ALLOWED }
-const accepted = { _tag: "Accepted", status: 200 }
+const refused: AttemptResult = { _tag: "NoAnswer", reason: ADDRESS_NOT_ALLOWED }
+const accepted: AttemptResult = { _tag: "Accepted", status: 200 }
 
 const policy = (reach: AddressRules.Reach, ...allowed: Array<string>): AddressGuardSettingsShape => ({
   reach, own: [], allowed: AddressRules.parseAllowedHosts(allowed).allowed
