@@ -73,6 +73,8 @@ export interface NotifierSettingsShape {
   readonly breakerPauseMaxMs: number
   /** An endpoint that fails for so long, ms, without one accepted delivery is disabled. Default 5 days; 0 = never. */
   readonly disableAfterMs: number
+  /** Dead deliveries are kept for so long, ms. Default 30 days; 0 = for ever. */
+  readonly deadRetentionMs: number
   /** Parked keys of an endpoint above which it goes behind, and its reader stands still. Default 65,536. */
   readonly maxParkedKeys: number
   /** WAL that the slot may hold before the endpoint that holds it back goes behind, bytes. Default 8 GiB. */
@@ -110,6 +112,7 @@ export const notifierDefaults: NotifierSettingsShape = {
   breakerPauseMs: 5_000,
   breakerPauseMaxMs: 300_000,
   disableAfterMs: 5 * 86_400_000,
+  deadRetentionMs: 30 * 86_400_000,
   maxParkedKeys: 65_536,
   walBudgetBytes: 8 * 1024 ** 3,
   budgetBytes: 10 * 1024 ** 3,

@@ -33,6 +33,7 @@ import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
 import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
 import * as EndpointStorePg from "../postgres/store/EndpointStorePg.ts"
+import * as DeadRetention from "../postgres/store/DeadRetention.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
 import * as SegmentsPg from "../postgres/store/SegmentsPg.ts"
 import * as SequenceRangesPg from "../postgres/store/SequenceRangesPg.ts"
@@ -56,7 +57,7 @@ import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
 
 /** Settings and the two databases: below everything else. */
-const databases = (settings: AppSettings) =>
+export const databases = (settings: AppSettings) =>
   Layer.mergeAll(Sql.layerSource, Sql.layerStore).pipe(Layer.provideMerge(SettingsLive.layer(settings)))
 
 /** For `init`, `destroy`, `status` and the check before `run`. */
@@ -67,11 +68,7 @@ export const setupLayer = (settings: AppSettings) =>
   )
 
 /** How copies are asked for, and the requests. */
-const copies = CopyAskingLive.layer.pipe(Layer.provide(TableCatalogPg.layer), Layer.provideMerge(CopyRequestsPg.layer))
-
-/** For `snapshot`: the running service, this process or another, works on what is requested. */
-export const copyLayer = (settings: AppSettings) =>
-  copies.pipe(Layer.provideMerge(SubscriptionStorePg.layer), Layer.provide(databases(settings)))
+export const copies = CopyAskingLive.layer.pipe(Layer.provide(TableCatalogPg.layer), Layer.provideMerge(CopyRequestsPg.layer))
 
 /** The driver that reads the slot. */
 const source = (settings: AppSettings) =>
@@ -98,7 +95,7 @@ export const pipelineLayer = (settings: AppSettings) =>
   ).pipe(
     Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),
     Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer,
-      SegmentsPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer)),
+      SegmentsPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer, DeadRetention.layer)),
     Layer.provideMerge(Layer.mergeAll(CheckpointPg.layer, SchemaLogPg.layer)),
     Layer.provideMerge(Listener.layer),
     Layer.provideMerge(AcknowledgeGatePg.layer),

@@ -203,6 +203,7 @@ const readNotifier = (reader: Reader): NotifierSettingsShape => {
     breakerPauseMs,
     breakerPauseMaxMs: Math.max(breakerPauseMs, reader.duration("notifier.breakerPauseMax", standard.breakerPauseMaxMs)),
     disableAfterMs: reader.durationOrZero("notifier.disableAfter", standard.disableAfterMs),
+    deadRetentionMs: reader.durationOrZero("notifier.deadRetention", standard.deadRetentionMs),
     maxParkedKeys: reader.count("notifier.maxParkedKeys", standard.maxParkedKeys),
     walBudgetBytes: reader.bytes("notifier.walBudget", standard.walBudgetBytes),
     budgetBytes: reader.bytes("notifier.budgetBytes", standard.budgetBytes),

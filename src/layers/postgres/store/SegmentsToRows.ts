@@ -6,7 +6,7 @@ import type { PgClient } from "@effect/sql-pg"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { isErased, type SegmentEvent } from "../../../domain/Segment.ts"
-import type { StreamId } from "../../../domain/StreamId.ts"
+import * as Stream from "../../../domain/StreamId.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
 import type { ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
 import { SecretSettings, type SecretSettingsShape } from "../../../services/Settings.ts"
@@ -24,9 +24,6 @@ const rowOf = ({ targets, ...event }: SegmentEvent, endpointId: EndpointId, nowM
   }
 }
 
-const streamOf = (text: string): StreamId => {
-  const slash = text.indexOf("/")
-  return { systemIdentifier: text.slice(0, slash), slotName: text.slice(slash + 1) }
 }
 
 /** Answers how many rows there are more. `streams`: nobody may be writing for them. */
@@ -35,7 +32,7 @@ export const move = (store: PgClient.PgClient, secrets: SecretSettingsShape, str
     const [segments, parked] = [yield* SegmentsPg.make(defaultLimits), yield* ParkedDeliveriesPg.make]
     const nowMs = yield* Clock.currentTimeMillis
     let moved = 0
-    for (const stream of streams.map(streamOf)) {
+    for (const stream of streams.map(Stream.parse)) {
       for (const { cursor, endpointId } of yield* segments.backlog(stream)) {
         for (let from = cursor; ;) {
           const segment = yield* segments.read(stream, endpointId, from)
