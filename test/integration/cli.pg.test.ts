@@ -171,7 +171,7 @@ describe("what goes wrong", () => {
     assert.strictEqual(status.code, 1)
     assert.include(status.stdout, " - Reachable: false\n")
   })
-  it.each([[["nope"]], [["init", "--nope"]], [["snapshot"]], [["run", "--profile"]], [["run", "--snapshot-tables", "*"]], [["run", "--source", "kafka"]], [["init", "--wait", "5"]]])(
+  it.each([[["nope"]], [["init", "--nope"]], [["run", "--profile"]], [["run", "--reset"]], [["run", "--source", "kafka"]], [["init", "--wait", "5"]]])(
     "usage: %j exits 2 and changes nothing", async (args) => {
       const { code, stderr, stdout } = await pgstream(args)
       assert.strictEqual(code, 2)

@@ -63,12 +63,12 @@ export interface Configured extends Loaded {
 }
 
 /** Reads the configuration and says what it warns of. Fails only when the file cannot be read. */
-export const configure = Effect.fn("cli.configure")(function*(own: OwnFlags, options: Pick<LoadOptions, "needTarget">) {
+export const configure = Effect.fn("cli.configure")(function*(own: OwnFlags, options: Pick<LoadOptions, "needTarget" | "copy">) {
   const file = Option.getOrUndefined(yield* Config)
   const flags = yield* flagsOf(own)
   const configuration = yield* Effect.promise(() => import("../app/Configuration.ts"))
   if (file !== undefined) yield* say(`using config file: ${file}`)
-  const loaded = yield* configuration.load({ file, flags, needTarget: options.needTarget })
+  const loaded = yield* configuration.load({ file, flags, ...options })
   for (const warning of loaded.warnings) yield* say(`WARNING  ${warning}`)
   return { ...loaded, file }
 })

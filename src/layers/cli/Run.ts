@@ -18,6 +18,7 @@ export interface Flags {
   readonly sourceUrl: Option.Option<string>
   readonly target: Option.Option<string>
   readonly withInjector: boolean
+  readonly snapshotTables: Option.Option<string>
 }
 
 const DEFAULT_WAIT_MS = 300_000
@@ -38,13 +39,22 @@ export const run = Effect.fn("cli.run")(function*(flags: Flags) {
     "source.url": { flag: "--postgres-url", value: Option.orElse(flags.postgresUrl, () => flags.sourceUrl) },
     "source.slot": { flag: "--replication-slot", value: flags.replicationSlot },
     "source.plugin": { flag: "--plugin", value: flags.plugin },
+    "snapshot.tables": { flag: "--snapshot-tables", value: flags.snapshotTables },
     "injector.enabled": { flag: "--source", value: injector }
   }, { needTarget: true })
   const settings = yield* settingsOf(loaded)
-  const { runPipeline } = yield* Effect.promise(() => import("../app/RunPipeline.ts"))
   yield* Effect.gen(function*() {
     if (flags.init) yield* initialise(settings, { adopt: false, keepIdentities: false, waitMs: DEFAULT_WAIT_MS })
     yield* checked(settings)
-    yield* runPipeline(settings)
+    yield* inMode(settings)
   }).pipe(Effect.provide(Logging.layer(settings.log)))
+})
+
+/** The stream alone; or with a copy of the rows that are there; or the copy alone, which ends. */
+const inMode = Effect.fnUntraced(function*(settings: AppSettings) {
+  const { runPipeline } = yield* Effect.promise(() => import("../app/RunPipeline.ts"))
+  if (settings.snapshot.mode === "replication") return yield* runPipeline(settings)
+  const copies = yield* Effect.promise(() => import("./RunCopy.ts"))
+  if (settings.snapshot.mode === "snapshot") return yield* copies.copyAlone(settings)
+  yield* copies.copyBeside(settings, runPipeline(settings))
 })

@@ -9,6 +9,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import { notThereYet } from "./Failure.ts"
 import { globalFlags } from "./Globals.ts"
+import { snapshot } from "./SnapshotTree.ts"
 import { subscriptions } from "./SubscriptionsTree.ts"
 import { tokens } from "./TokensTree.ts"
 
@@ -44,11 +45,9 @@ const why: Readonly<Record<string, string>> = {
   "migrations-only": "init makes, and destroy removes, schema, publication and slot together.",
   "slot-only": "init makes, and destroy removes, schema, publication and slot together.",
   "target-url": "webhooks are the only target; they subscribe at the API.",
-  "snapshot-tables": "copies of existing rows come later.",
-  "dump-file": "copies of existing rows come later.",
-  reset: "copies of existing rows come later.",
-  tables: "copies of existing rows come later.",
-  "data-only": "copies of existing rows come later.",
+  "dump-file": "webhooks are the only target: nothing is dumped, they get the entries of the schema log.",
+  reset: "webhooks are the only target: there is nothing to empty.",
+  "data-only": "set PGSTREAM_POSTGRES_SNAPSHOT_MODE=data (source.postgres.snapshot.mode).",
   profile: "use node --cpu-prof."
 }
 
@@ -110,7 +109,10 @@ const runFlags = {
     Flag.optional, Flag.withDescription("postgres: also switches the injector on")
   ),
   sourceUrl: Flag.String("source-url").pipe(Flag.optional, Flag.withDescription("The same as --postgres-url")),
-  target: hiddenText("target"), "target-url": hiddenText("target-url"), "snapshot-tables": hiddenText("snapshot-tables"),
+  target: hiddenText("target"), "target-url": hiddenText("target-url"),
+  snapshotTables: Flag.String("snapshot-tables").pipe(
+    Flag.withMetavar("A,B"), Flag.optional, Flag.withDescription("Copy these tables while the stream runs (PGSTREAM_POSTGRES_SNAPSHOT_TABLES)")
+  ),
   "dump-file": hiddenText("dump-file"), reset: hiddenSwitch("reset"), profile: hiddenSwitch("profile"),
   "data-only": hiddenSwitch("data-only"), withInjector: hiddenSwitch("with-injector"), upgrade: hiddenSwitch("upgrade")
 }
@@ -128,12 +130,6 @@ const start = Command.make("start", runFlags, Effect.fnUntraced(function*(flags)
   Command.withDescription("Runs what is configured; with nothing configured, the demo: a Postgres of its own, a receiver, and a few changes.")
 )
 
-const snapshot = Command.make("snapshot", {
-  postgresUrl, tables: hiddenText("tables"), target: hiddenText("target"), "target-url": hiddenText("target-url"),
-  reset: hiddenSwitch("reset"), "dump-file": hiddenText("dump-file"), profile: hiddenSwitch("profile")
-}, () => notThereYet("pgstream snapshot", "copies of existing rows come later.")).pipe(
-  Command.withDescription("Not there yet: copies existing rows.")
-)
 const check = Command.make("check", {}, () => notThereYet("pgstream check", "pgstream status does what it did.")).pipe(
   Command.unlisted
 )
@@ -164,6 +160,6 @@ const help = Command.make("help", { command: Argument.String("command").pipe(Arg
 
 export const root = Command.make("pgstream").pipe(
   Command.withDescription("Follows a Postgres database and delivers each committed change to webhooks."),
-  Command.withSubcommands([init, run, start, status, subscriptions, tokens, destroy, tearDown, snapshot, check, validate, completion, versionCommand, help]),
+  Command.withSubcommands([init, run, start, status, subscriptions, tokens, destroy, tearDown, snapshot(refuse), check, validate, completion, versionCommand, help]),
   Command.withGlobalFlags(globalFlags)
 )
