@@ -52,6 +52,13 @@ describe("pgstream snapshot", () => {
     assert.match(table.stdout, /^ID +STATE +DONE +ROWS +BYTES +SINCE +FOR +TABLES\n1 +requested +0% +0 +0 B +\S+ +\w{8} +2 tables\n$/)
   })
 
+  it("is in status, with the same numbers", async () => {
+    const text = await pgstream(["status", "--postgres-url", url, "--replication-slot", SLOT])
+    assert.include(text.stdout, "\nSnapshots:\n - Copy 1, requested: 0%, 0 of 2 tables, 0 rows, 0 B\n")
+    const { stdout } = await pgstream(["status", "--json", "--postgres-url", url, "--replication-slot", SLOT])
+    assert.deepStrictEqual((JSON.parse(stdout) as { readonly Snapshots: ReadonlyArray<View> }).Snapshots, await listed())
+  })
+
   it("pauses, resumes and cancels it; then it is over", async () => {
     for (const [wish, state] of [["pause", "paused"], ["resume", "requested"], ["cancel", "cancelled"]] as const) {
       const { code, stdout } = await snapshot(wish, "1", "--json")

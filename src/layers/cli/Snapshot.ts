@@ -1,7 +1,7 @@
 /** `pgstream snapshot`, and the copy that `run` makes in its modes with one. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Progress from "../../domain/Progress.ts"
+import type * as Progress from "../../domain/Progress.ts"
 import * as ProgressText from "../../domain/ProgressText.ts"
 import { nameOf } from "../../domain/copy/Copy.ts"
 import { type Asked, CopyAsking, type CopyWish } from "../../services/CopyAsking.ts"

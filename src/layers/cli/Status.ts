@@ -6,6 +6,7 @@ import type { AppSettings } from "../app/Configuration.ts"
 import { CommandFailed } from "./Failure.ts"
 import { configure, print, say } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
+import * as StatusCopies from "./StatusCopies.ts"
 import { headline, json, text } from "./StatusText.ts"
 
 export interface Flags {
@@ -48,9 +49,10 @@ export const run = Effect.fn("cli.status.run")(function*(flags: Flags) {
     area: "config" as const, code: "ConfigInvalid", summary, mend: "Correct it; every key is in docs/configuration.md."
   }))
   const report: StatusReport = { ...asked, findings: [...asked.findings, ...config] }
+  const copies = settings === undefined || !asked.schemaExists ? [] : yield* StatusCopies.openCopies(settings)
   yield* say(headline(report))
   for (const note of report.notes) yield* say(`NOTE  ${note}`)
-  yield* print(flags.json ? json(report) : text(report))
+  yield* print(flags.json ? json(report, StatusCopies.json(copies)) : text(report) + StatusCopies.text(copies))
   if (report.findings.length > 0) {
     return yield* new CommandFailed({ exitCode: config.length > 0 ? 3 : 1, text: "" })
   }

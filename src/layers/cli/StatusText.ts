@@ -54,8 +54,8 @@ const findingLines = (findings: ReadonlyArray<Finding>): ReadonlyArray<string> =
 
 const orNull = (errors: ReadonlyArray<string>): ReadonlyArray<string> | null => (errors.length === 0 ? null : errors)
 
-/** Keys and nesting of the system that we replace; `Findings` and `Notes` are ours. */
-export const json = (report: StatusReport): string =>
+/** Keys and nesting of the system that we replace; `Findings`, `Notes` and `Snapshots` are ours. */
+export const json = (report: StatusReport, snapshots: ReadonlyArray<unknown> = []): string =>
   JSON.stringify({
     Init: {
       PgstreamSchema: {
@@ -72,7 +72,8 @@ export const json = (report: StatusReport): string =>
     TransformationRules: null,
     Source: { Reachable: report.reachable, Errors: orNull(errorsOf(report, "source")) },
     Findings: report.findings.map((f) => ({ Area: f.area, Code: f.code, Summary: f.summary, Mend: f.mend })),
-    Notes: report.notes
+    Notes: report.notes,
+    Snapshots: snapshots
   }, null, "\t")
 
 /** `SUCCESS  …`, or `WARNING  …` with the areas that have findings, in a fixed order. */
