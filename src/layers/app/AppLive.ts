@@ -23,12 +23,13 @@ import * as Injector from "../pipeline/Injector.ts"
 import * as InjectorNone from "../pipeline/InjectorNone.ts"
 import * as Listener from "../pipeline/Listener.ts"
 import * as Notifier from "../pipeline/Notifier.ts"
-import * as SnapshotterNone from "../pipeline/SnapshotterNone.ts"
+import * as Snapshotter from "../pipeline/Snapshotter.ts"
 import * as SubscriptionCacheChosen from "../pipeline/SubscriptionCacheChosen.ts"
 import * as TableShapes from "../pipeline/TableShapes.ts"
 import * as TransformerNone from "../pipeline/TransformerNone.ts"
 import * as WithdrawalsLive from "../pipeline/WithdrawalsLive.ts"
 import * as ApiTokensPg from "../postgres/store/ApiTokensPg.ts"
+import * as TableReaderPg from "../postgres/copy/TableReaderPg.ts"
 import * as CheckpointPg from "../postgres/store/CheckpointPg.ts"
 import * as DdlTracker from "../postgres/schema/DdlTracker.ts"
 import * as EndpointsPg from "../postgres/store/EndpointsPg.ts"
@@ -84,7 +85,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     settings.injector ? Injector.layer : InjectorNone.layer,
     FilterNone.layer,
     TransformerNone.layer,
-    SnapshotterNone.layer,
+    Snapshotter.layer.pipe(Layer.provide(TableReaderPg.layer)),
     ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer), Layer.provide(copies),
       Layer.provide(AddressGuardLive.layer), Layer.provide(EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer)))),
     Health.layer.pipe(

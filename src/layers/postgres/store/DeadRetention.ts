@@ -47,8 +47,6 @@ const removeRanges = (
       AND NOT EXISTS (SELECT FROM pgstream.webhook_endpoints e WHERE e.id = r.endpoint_id)
       AND EXISTS (SELECT FROM fence)`
 
-}
-
 /** For the streams that this process has taken over. */
 export const layer: Layer.Layer<never, never, StoreSql | NotifierSettings> = Layer.effectDiscard(Effect.gen(function*() {
   const { deadRetentionMs } = yield* NotifierSettings

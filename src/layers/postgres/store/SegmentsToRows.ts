@@ -24,8 +24,6 @@ const rowOf = ({ targets, ...event }: SegmentEvent, endpointId: EndpointId, nowM
   }
 }
 
-}
-
 /** Answers how many rows there are more. `streams`: nobody may be writing for them. */
 export const move = (store: PgClient.PgClient, secrets: SecretSettingsShape, streams: ReadonlyArray<string>) =>
   Effect.gen(function*() {
