@@ -4,7 +4,6 @@ import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
 import * as WebhookUrl from "../../../domain/WebhookUrl.ts"
 import type { Finding } from "../../../services/Setup.ts"
-import { SecretSettings } from "../../../services/Settings.ts"
 import * as EndpointSecrets from "../store/EndpointSecrets.ts"
 import { Seals } from "../store/Seals.ts"
 import * as Clone from "./Clone.ts"
@@ -86,7 +85,7 @@ interface SecretRow {
 
 /** With the key that this command has; the service may have another. */
 const unreadable = Effect.fnUntraced(function*(parts: Parts) {
-  const seals = new Seals(yield* SecretSettings)
+  const seals = new Seals(parts.secrets)
   const found: Array<string> = []
   let why = ""
   for (let last: string | null = null;;) {
