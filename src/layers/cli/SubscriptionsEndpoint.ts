@@ -51,7 +51,7 @@ export const pause = (flags: EndpointFlags) =>
 const backfill = Effect.fnUntraced(function*(endpoint: Endpoint) {
   const rows = (yield* Find.listed).filter((row) => row.endpointId === endpoint.id)
   yield* say("While it was suspended its events were numbered and not kept. To send those rows as they are now:")
-  for (const row of rows) yield* say(`  pgstream snapshot --subscription ${row.id} --tables ${Find.tableOf(row)}`)
+  for (const row of rows) yield* say(`  pgstream snapshot --subscription ${row.id}   # ${Find.tableOf(row)}`)
 })
 
 export const resume = (flags: EndpointFlags) =>
