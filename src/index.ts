@@ -44,7 +44,12 @@ export { RemovedRows } from "./services/RemovedRows.ts"
 export { SchemaLog } from "./services/SchemaLog.ts"
 export { ApiSettings, NotifierSettings, notifierDefaults, SecretSettings, SourceSettings, StoreSettings } from "./services/Settings.ts"
 export { Setup, SetupError, type DestroyReport, type Finding, type InitOptions, type InitReport, type StatusReport } from "./services/Setup.ts"
-export { Snapshotter } from "./services/Snapshotter.ts"
+export {
+  CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type Copy, type CopySpec, type Created
+} from "./services/CopyRequests.ts"
+export { CopySettings, copyDefaults, type CopySettingsShape } from "./services/CopySettings.ts"
+export { Snapshotter, SnapshotError, type Copying } from "./services/Snapshotter.ts"
+export { TableReader, TableReaderError } from "./services/TableReader.ts"
 export { SourceProbe } from "./services/SourceProbe.ts"
 export { SubscriptionCache } from "./services/SubscriptionCache.ts"
 export { SubscriptionStore, SubscriptionStoreError, type SubscriptionKey } from "./services/SubscriptionStore.ts"

@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type { Chunk } from "../domain/Chunk.ts"
+import type { EndpointId } from "../domain/Subscription.ts"
 import type { CheckpointState, CheckpointUpdate } from "./Checkpoint.ts"
 
 /** Everything at or below `position` is settled; `update` is what a checkpoint there has to store. */
@@ -26,6 +27,8 @@ export interface Notifying {
    * taken last, since its taker may have been stopped before it was stored. Storing that twice changes nothing.
    */
   readonly rest: Effect.Effect<Settled | undefined>
+  /** What the endpoint would be sent now goes to the store. Absent: no endpoint is ever behind. */
+  isBehind?(endpoint: EndpointId): boolean
 }
 
 export class Notifier extends Context.Service<Notifier, {

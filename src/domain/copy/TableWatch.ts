@@ -44,6 +44,8 @@ export class TableWatch {
   takes: Takes
   /** Keys that are to be read again. */
   readonly pending = new Set<CopyKey.CopyKey>()
+  /** Those that came into `pending` since somebody took them out of here, to keep them. */
+  added: Array<CopyKey.CopyKey> = []
   readonly #rules: CopyRules
   readonly #touched = new Map<CopyKey.CopyKey, Touch>()
   readonly #windows = new Set<Window>()
@@ -101,15 +103,21 @@ export class TableWatch {
     this.#touch(newKey, covered)
     const moved = change.kind === "U" && oldKey !== undefined && oldKey !== newKey
     if (!covered && ((moved && this.#rules.readMovedAgain) || (!this.takes.inserts && change.kind === "I" && this.#windows.size > 0))) {
-      this.pending.add(newKey)
+      this.readAgain(newKey)
     }
+  }
+
+  readAgain(key: CopyKey.CopyKey): void {
+    if (this.pending.has(key)) return
+    this.pending.add(key)
+    this.added.push(key)
   }
 
   /** Does the row, read in `window`, enter the stream? Called at the high mark. */
   enters(window: Window, key: CopyKey.CopyKey): boolean {
     const touch = this.#touched.get(key)
     if (touch !== undefined && touch.event > window.since) {
-      if (!touch.covered && this.#rules.readUncoveredAgain) this.pending.add(key)
+      if (!touch.covered && this.#rules.readUncoveredAgain) this.readAgain(key)
       return !this.#rules.rowsYield
     }
     this.pending.delete(key)

@@ -85,7 +85,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     settings.injector ? Injector.layer : InjectorNone.layer,
     FilterNone.layer,
     TransformerNone.layer,
-    Snapshotter.layer.pipe(Layer.provide(TableReaderPg.layer)),
+    Snapshotter.layer.pipe(Layer.provide(Layer.mergeAll(TableReaderPg.layer, CopyRequestsPg.layer))),
     ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer), Layer.provide(copies),
       Layer.provide(AddressGuardLive.layer), Layer.provide(EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer)))),
     Health.layer.pipe(

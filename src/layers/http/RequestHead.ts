@@ -1,4 +1,5 @@
 /** The head of a webhook's request: what is the same in all of an endpoint's, and what is written for each. */
+import { isCopied } from "../../domain/EventId.ts"
 import type { OutgoingRequest } from "../../services/WebhookTransport.ts"
 
 /** RFC 9110, "token". */
@@ -29,6 +30,7 @@ export const isSendable = ({ endpointId, epoch, id }: OutgoingRequest): boolean 
 export const headOf = (request: OutgoingRequest, timestamp: string, bodyBytes: number, more: string): string => {
   const { endpointId, epoch, id, sequence } = request
   const numbered = sequence > 0 ? `webhook-sequence: ${sequence}\r\nwebhook-epoch: ${epoch}\r\n` : ""
-  return `webhook-id: ${id}\r\nwebhook-timestamp: ${timestamp}\r\nwebhook-endpoint: ${endpointId}\r\n${numbered}${more}` +
+  const snapshot = isCopied(id) ? "webhook-snapshot: true\r\n" : ""
+  return `webhook-id: ${id}\r\nwebhook-timestamp: ${timestamp}\r\nwebhook-endpoint: ${endpointId}\r\n${numbered}${snapshot}${more}` +
     `content-length: ${bodyBytes}\r\n\r\n`
 }

@@ -62,10 +62,18 @@ describe("Pipeline with a mock of", () => {
   it.effect("Snapshotter", () =>
     Effect.gen(function*() {
       const world = yield* make()
-      yield* start(world, Layer.succeed(Snapshotter, { rows: Stream.make(chunkOf(items(500, "41", "42"))) }))
+      const settled: Array<number> = []
+      yield* start(world, Layer.succeed(Snapshotter, {
+        open: (shapes) =>
+          Effect.succeed({
+            advance: (chunk) => shapes.advance({ ...chunk, items: [...items(500, "41", "42"), ...chunk.items] }),
+            settled: (position) => Effect.sync(() => void settled.push(position))
+          })
+      }))
       yield* world.commit(transaction(1_000, "1"))
       yield* settle
       assert.deepStrictEqual(values(world.arrived), [41, 42, 1])
+      assert.strictEqual(settled.at(-1), 1_008)
     }))
 
   it.effect("Injector", () =>

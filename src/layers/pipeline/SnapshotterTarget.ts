@@ -1,0 +1,34 @@
+/** Whom a copy is for: which event types they take of a table, and whether they take it at all. */
+import * as Effect from "effect/Effect"
+import type { Copy, TableName } from "../../domain/copy/Copy.ts"
+import type { Takes } from "../../domain/copy/TableWatch.ts"
+import type { ChangeKind } from "../../domain/Change.ts"
+import type { Subscription } from "../../domain/Subscription.ts"
+import { SubscriptionStore } from "../../services/SubscriptionStore.ts"
+
+const takesTable = (row: Subscription, { schema, table }: TableName): boolean =>
+  (row.schema === "" || row.schema === schema) && (row.table === "" || row.table === table)
+
+const takesKind = (row: Subscription, kind: ChangeKind): boolean =>
+  row.eventTypes.length === 0 || row.eventTypes.includes(kind)
+
+/** The rows that asked; those of everybody who takes inserts of the table, where nobody in particular did. */
+export const targetsOf = (copy: Pick<Copy, "subscription">, name: TableName, rows: ReadonlyArray<Subscription>) =>
+  rows.filter((row) =>
+    takesTable(row, name) && (copy.subscription === undefined ? takesKind(row, "I") : row.id === copy.subscription))
+
+/** Event types that every one of them is sent. */
+export const takesOf = (targets: ReadonlyArray<Subscription>): Takes => ({
+  inserts: targets.every((row) => takesKind(row, "I")),
+  updates: targets.every((row) => takesKind(row, "U"))
+})
+
+/** All subscriptions, as they are now; the last answer while the store cannot be reached. */
+export const subscriptions = Effect.gen(function*() {
+  const store = yield* SubscriptionStore
+  let last: ReadonlyArray<Subscription> | undefined
+  return store.list.pipe(
+    Effect.tap((rows) => Effect.sync(() => void (last = rows))),
+    Effect.catchTag("SubscriptionStoreError", (error) => last === undefined ? Effect.fail(error) : Effect.succeed(last))
+  )
+})
