@@ -12,7 +12,10 @@ import type { Chunk, Item } from "../src/domain/Chunk.ts"
 import * as EventId from "../src/domain/EventId.ts"
 import { BodyWriter } from "../src/domain/Body.ts"
 import { type Endpoint } from "../src/domain/Subscription.ts"
+import * as EndpointStatesMemory from "../src/layers/memory/EndpointStatesMemory.ts"
+import * as WebhookTables from "../src/layers/memory/WebhookTables.ts"
 import * as SegmentsMemory from "../src/layers/memory/SegmentsMemory.ts"
+import * as SequenceRangesMemory from "../src/layers/memory/SequenceRangesMemory.ts"
 import * as NotifierLayer from "../src/layers/pipeline/Notifier.ts"
 import { Endpoints } from "../src/services/Endpoints.ts"
 import { Notifier } from "../src/services/Notifier.ts"
@@ -110,6 +113,8 @@ const dependencies = Layer.mergeAll(
   Layer.succeed(WebhookTransport, transport),
   Layer.succeed(NotifierSettings, notifierDefaults),
   SegmentsMemory.layer,
+  Layer.provide(EndpointStatesMemory.layer, WebhookTables.layer),
+  SequenceRangesMemory.layer,
   Layer.succeed(ParkedDeliveries, ParkedDeliveries.of({
     write: () => Effect.void, scan: () => Effect.succeed([]), remove: () => Effect.void, update: () => Effect.void, end: () => Effect.succeed(0),
     loadKeys: () => Effect.succeed([]), numbers: () => Effect.succeed([])

@@ -57,6 +57,8 @@ export interface Rules {
   readonly feedBelowReader: boolean
   /** A cursor passes an event only when it is delivered, a durable row, or withdrawn. */
   readonly cursorAfterDecided: boolean
+  /** An event whose number is kept as a range (suspended, withdrawn) is settled only after the range is durable. */
+  readonly rangesBeforeSettle: boolean
   /** Back to live only when the reader has handed on all that waits in segments and in their write buffer. */
   readonly liveWhenRead: boolean
   /** A dead one frees its keys, once that is durable. */
@@ -93,6 +95,7 @@ export const all: Rules = {
   readerUnderOrder: true,
   feedBelowReader: true,
   cursorAfterDecided: true,
+  rangesBeforeSettle: true,
   liveWhenRead: true,
   deadFreesKeys: true
 }

@@ -48,8 +48,7 @@ export class Segments extends Context.Service<Segments, {
   open(stream: StreamId, position: Lsn): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
   /**
    * At least one event. Appends may overlap: they are stored in the order of the calls. Durable before it returns the segment's number. An endpoint that had nothing waiting has its cursor at its first event
-   * here. The batch of the append before once more (its answer was lost) appends nothing and returns that number; where a
-   * layer cannot tell, readers pass over the second one.
+   * here. The batch of the append before once more (its answer was lost) appends nothing and returns that number.
    */
   append(stream: StreamId, events: ReadonlyArray<SegmentEvent>): Effect.Effect<number, SegmentsError>
   /**

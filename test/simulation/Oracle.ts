@@ -3,17 +3,22 @@
  */
 import type { EndpointId, OrderMode } from "../../src/domain/Subscription.ts"
 import type { CheckpointUpdate } from "../../src/services/Checkpoint.ts"
+import type { SimulatedRanges } from "../support/SimulatedRanges.ts"
 import type { SimulatedSegments } from "../support/SimulatedSegments.ts"
 import type { SimulatedStore } from "../support/SimulatedStore.ts"
 import { belongInOrder, type SimulatedEvent } from "./Events.ts"
 
 interface Receiver {
   readonly mode: OrderMode
-  /** What it is sent, in order; the n-th has number n + 1. */
+  /** What it is sent, in order; the n-th has number n + 1. Some may be withdrawn, or suspended: then their numbers are kept. */
   readonly events: ReadonlyArray<SimulatedEvent>
   readonly numbers: Map<string, number>
   readonly accepted: Set<string>
   readonly flying: Map<string, SimulatedEvent>
+  /** It is suspended at times: an event that comes then holds nobody, though its number is not kept yet. */
+  readonly suspends: boolean
+  /** Only the second subscription selects it. */
+  readonly second: ReadonlySet<string>
   /** The answer that it was accepted reached this process. */
   readonly answered: Set<string>
   /** Number to id, by epoch. */
@@ -22,18 +27,25 @@ interface Receiver {
 
 export class Oracle {
   violation: string | undefined
+  /** The removal of second subscriptions was answered. */
+  withdrawn = false
+  /** It was asked for, or the stream has brought it. */
+  removed = false
   private readonly receivers = new Map<EndpointId, Receiver>()
   private readonly store: SimulatedStore
   private readonly segments: SimulatedSegments
 
-  constructor(store: SimulatedStore, segments: SimulatedSegments) {
+  private readonly ranges: SimulatedRanges
+
+  constructor(store: SimulatedStore, segments: SimulatedSegments, ranges: SimulatedRanges) {
     this.store = store
     this.segments = segments
+    this.ranges = ranges
   }
 
-  addEndpoint(id: EndpointId, mode: OrderMode, events: ReadonlyArray<SimulatedEvent>): void {
+  addEndpoint(id: EndpointId, mode: OrderMode, events: ReadonlyArray<SimulatedEvent>, second: ReadonlySet<string>, suspends: boolean): void {
     this.receivers.set(id, {
-      mode, events,
+      mode, events, second, suspends,
       numbers: new Map(events.map((event, i) => [event.id, i + 1])),
       accepted: new Set(), flying: new Map(), answered: new Set(), epochs: new Map()
     })
@@ -57,6 +69,7 @@ export class Oracle {
     receiver.epochs.set(epoch, numbers)
     if ((numbers.get(sequence) ?? id) !== id) this.wrong(`${endpoint}: number ${sequence} was given twice in one epoch`)
     numbers.set(sequence, id)
+    if (this.withdrawn && receiver.second.has(id)) this.wrong(`${endpoint}: ${name(event)} is sent after its subscription was removed`)
     if (receiver.answered.has(id)) this.wrong(`${endpoint}: ${event.index} was sent again after its answer`)
     for (const other of receiver.flying.values()) {
       if (other.id === id || this.inOrder(receiver, event, other)) {
@@ -70,7 +83,7 @@ export class Oracle {
     const receiver = this.receivers.get(endpoint)!
     const event = receiver.events[receiver.numbers.get(id)! - 1]!
     if (!accepted || receiver.accepted.has(id)) return
-    for (const earlier of receiver.events) {
+    for (const earlier of receiver.suspends ? [] : receiver.events) {
       if (earlier.index >= event.index) break
       if (!this.isDecided(endpoint, receiver, earlier.id) && this.inOrder(receiver, earlier, event)) {
         this.wrong(`${endpoint}: ${name(event)} is accepted before ${name(earlier)}`)
@@ -90,7 +103,7 @@ export class Oracle {
       const below = receiver.events.filter((event) => event.endLsn <= update.position)
       const waiting = new Set(this.segments.ids(endpoint))
       for (const event of below) {
-        if (!receiver.accepted.has(event.id) && this.store.get(endpoint, event.id) === undefined && !waiting.has(event.id)) {
+        if (!this.isAccountedFor(endpoint, receiver, event.id) && this.store.get(endpoint, event.id) === undefined && !waiting.has(event.id)) {
           this.wrong(`${endpoint}: ${update.position} is settled, ${name(event)} is neither accepted nor kept`)
         }
       }
@@ -107,7 +120,7 @@ export class Oracle {
     if (!this.segments.isEmpty) return false
     for (const [endpoint, receiver] of this.receivers) {
       if (receiver.flying.size > 0) return false
-      for (const event of receiver.events) if (!this.isDecided(endpoint, receiver, event.id)) return false
+      for (const event of receiver.events) if (!this.isAccountedFor(endpoint, receiver, event.id)) return false
     }
     return true
   }
@@ -115,7 +128,7 @@ export class Oracle {
   /** What is missing, for a run that does not end. */
   get missing(): string {
     return [...this.receivers].map(([endpoint, receiver]) =>
-      `${endpoint}: ${receiver.events.filter((event) => !this.isDecided(endpoint, receiver, event.id)).map(name).join(", ")}`
+      `${endpoint}: ${receiver.events.filter((event) => !this.isAccountedFor(endpoint, receiver, event.id)).map(name).join(", ")}`
     ).join("; ")
   }
 
@@ -123,8 +136,14 @@ export class Oracle {
     this.violation ??= what
   }
 
+  /** It holds nobody any more. What is withdrawn does not, even before its number is kept. */
   private isDecided(endpoint: EndpointId, receiver: Receiver, id: string): boolean {
-    return receiver.accepted.has(id) || this.store.get(endpoint, id)?.state === "dead"
+    return (this.removed && receiver.second.has(id)) || this.isAccountedFor(endpoint, receiver, id)
+  }
+
+  private isAccountedFor(endpoint: EndpointId, receiver: Receiver, id: string): boolean {
+    return receiver.accepted.has(id) || this.store.get(endpoint, id)?.state === "dead" ||
+      this.ranges.has(endpoint, receiver.numbers.get(id)!)
   }
 
   private inOrder(receiver: Receiver, a: SimulatedEvent, b: SimulatedEvent): boolean {

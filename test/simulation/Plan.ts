@@ -11,8 +11,11 @@ export interface EndpointPlan {
   readonly tables: ReadonlyArray<string>
   /** Windows of virtual time, ms, in which all its requests fail. */
   readonly down: ReadonlyArray<readonly [number, number]>
-  /** Windows in which it is paused. */
+  /** Windows in which it is paused, and in which it is suspended: its events are counted, not kept. */
   readonly paused: ReadonlyArray<readonly [number, number]>
+  readonly suspended: ReadonlyArray<readonly [number, number]>
+  /** A second subscription selects the tables that the first does not; it is removed. */
+  readonly second: boolean
 }
 
 export interface Plan {
@@ -27,6 +30,11 @@ export interface Plan {
   /** The kill is a graceful stop. */
   readonly graceful: boolean
   readonly calmMs: number
+  /** Where in the stream the removal of second subscriptions comes, as a share of the events; and when it is asked for, ms. */
+  readonly removedAt: number
+  readonly withdrawnMs: number
+  /** Failures in a row that open the breaker. */
+  readonly breakerFailures: number
   readonly maxParkedKeys: number
   readonly maxEndpointBytes: number
   /** Items of a chunk at most, and the pause between chunks at most, ms. */
@@ -62,7 +70,9 @@ export const randomPlan = (random: Random): Plan => {
     concurrency: random.pick([1, 2, 8, 64]),
     tables: random.chance(0.3) ? ["a"] : [],
     down: windows(random, 0.5, CALM_MS),
-    paused: random.chance(0.2) ? windows(random, 0.7, CALM_MS) : []
+    paused: random.chance(0.2) ? windows(random, 0.7, CALM_MS) : [],
+    suspended: random.chance(0.1) ? windows(random, 0.7, CALM_MS) : [],
+    second: random.chance(0.2)
   })
   return {
     stream: {
@@ -81,6 +91,9 @@ export const randomPlan = (random: Random): Plan => {
     kills: Array.from({ length: random.pick([0, 0, 1, 1, 2, 3]) }, () => random.int(10, 5_000)).sort((a, b) => a - b),
     graceful: random.chance(0.2),
     calmMs: CALM_MS,
+    removedAt: random.next(),
+    withdrawnMs: random.int(0, CALM_MS),
+    breakerFailures: random.pick([3, 10, 1_000]),
     maxParkedKeys: random.pick([1, 2, 4, 1_000]),
     maxEndpointBytes: random.pick([400, 2_000, 100_000]),
     chunkItems: random.pick([1, 3, 10]),

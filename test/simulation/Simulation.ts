@@ -8,23 +8,29 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Change } from "../../src/domain/Change.ts"
 import type { Item } from "../../src/domain/Chunk.ts"
 import type { Rules } from "../../src/domain/Rules.ts"
-import type { Endpoint } from "../../src/domain/Subscription.ts"
+import type { Endpoint, Selection, Subscription } from "../../src/domain/Subscription.ts"
 import { NotifierGrips } from "../../src/layers/pipeline/notifier/Core.ts"
 import * as NotifierLayer from "../../src/layers/pipeline/Notifier.ts"
 import type { CheckpointState, EndpointCount } from "../../src/services/Checkpoint.ts"
+import { OpenNotifiers } from "../../src/layers/pipeline/WithdrawalsLive.ts"
 import { Endpoints } from "../../src/services/Endpoints.ts"
+import { EndpointStates } from "../../src/services/EndpointStates.ts"
 import { Notifier, type NotifierError, type Notifying, type Settled } from "../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../src/services/ParkedDeliveries.ts"
 import { Segments } from "../../src/services/Segments.ts"
+import { RemovedRows } from "../../src/services/RemovedRows.ts"
+import { SequenceRanges } from "../../src/services/SequenceRanges.ts"
 import { notifierDefaults, NotifierSettings } from "../../src/services/Settings.ts"
 import { SubscriptionCache } from "../../src/services/SubscriptionCache.ts"
 import { WebhookTransport } from "../../src/services/WebhookTransport.ts"
 import { type Answer, type Play, type Received, service as scripted } from "../support/ScriptedTransport.ts"
+import { SimulatedRanges } from "../support/SimulatedRanges.ts"
 import { SimulatedSegments } from "../support/SimulatedSegments.ts"
 import { SimulatedStore, type StoreTiming } from "../support/SimulatedStore.ts"
-import { makeStream, type SimulatedStream } from "./Events.ts"
+import { makeStream, type SimulatedEvent, type SimulatedStream } from "./Events.ts"
 import { Oracle } from "./Oracle.ts"
 import type { EndpointPlan, Plan } from "./Plan.ts"
 import { Random } from "./Random.ts"
@@ -41,6 +47,11 @@ interface World {
   readonly stream: SimulatedStream
   readonly store: SimulatedStore
   readonly segments: SimulatedSegments
+  readonly ranges: SimulatedRanges
+  /** Endpoints that answered 410, until they are resumed. */
+  readonly disabled: Set<string>
+  /** The transaction that removes the second subscriptions. */
+  readonly removedLsn: number
   readonly oracle: Oracle
   /** Attempts of each poisonous event by endpoint. */
   readonly poison: Map<string, number>
@@ -61,12 +72,29 @@ interface Life {
 const selects = (endpoint: EndpointPlan, table: string): boolean =>
   endpoint.tables.length === 0 || endpoint.tables.includes(table)
 
+/** The first subscription has inserts and the like, the second, if there is one, has the rest. */
+const rowFor = (endpoint: EndpointPlan, change: Change): "s" | "x" =>
+  endpoint.second && (change.kind === "U" || change.kind === "D") ? "x" : "s"
+
+const SECOND: Subscription = { id: "x", endpointId: "e1", url: "x", schema: "", table: "", eventTypes: [], createdAtUs: 0 }
+
+const isWithdrawn = ({ plan }: World, now: number): boolean => now > START_MS + plan.withdrawnMs
+
+/** The commit of one of the transactions removes the second subscriptions. */
+const withRemoval = (stream: SimulatedStream, plan: Plan): { readonly events: SimulatedStream; readonly removedLsn: number } => {
+  const removedLsn = stream.events[Math.floor(plan.removedAt * stream.events.length)]!.commitLsn
+  const items = stream.items.map((item): Item =>
+    item._tag === "Commit" && item.transaction.commitLsn === removedLsn ? { ...item, definitions: { upserted: [], removed: ["x"] } } : item)
+  return { events: { ...stream, items }, removedLsn }
+}
+
 const inWindow = (windows: ReadonlyArray<readonly [number, number]>, now: number): boolean =>
   windows.some(([from, to]) => now >= START_MS + from && now < START_MS + to)
 
-const endpointAt = (plan: EndpointPlan, now: number): Endpoint => ({
+const endpointAt = (plan: EndpointPlan, now: number, isDisabled: boolean): Endpoint => ({
   id: plan.id, url: "http://receiver", order: plan.mode, concurrency: plan.concurrency,
-  paused: inWindow(plan.paused, now), pausedReason: undefined
+  paused: inWindow(plan.paused, now) || inWindow(plan.suspended, now) || isDisabled, pausedReason: undefined,
+  suspended: inWindow(plan.suspended, now)
 })
 
 const answerOf = (world: World, endpoint: EndpointPlan, id: string, now: number): Answer => {
@@ -99,43 +127,85 @@ const transportOf = (world: World, time: VirtualTime) => {
   })
 }
 
-const cacheOf = (plan: Plan): SubscriptionCache["Service"] => {
-  const answers = new Map<string, ReadonlyArray<{ readonly endpointId: string; readonly selectedBy: ReadonlyArray<string> }>>()
+const cacheOf = (world: World): SubscriptionCache["Service"] => {
+  const { plan, removedLsn } = world
+  const answers = new Map<string, ReadonlyArray<Selection>>()
   return {
     open: () =>
-      Effect.succeed({
-        consume: () => false,
-        commit: () => {},
-        has: () => true,
-        current: () => [],
-        select: (change) => {
-          const table = change.relation?.table ?? ""
-          let found = answers.get(table)
-          if (found === undefined) {
-            found = plan.endpoints.filter((endpoint) => selects(endpoint, table))
-              .map((endpoint) => ({ endpointId: endpoint.id, selectedBy: ["s"] }))
-            answers.set(table, found)
+      Effect.sync(() => {
+        let removed = world.position > removedLsn
+        return {
+          consume: () => false,
+          commit: ({ definitions }) => {
+            if (definitions === undefined) return
+            removed = true
+            world.oracle.removed = true
+          },
+          has: (id) => id === "s" || !removed,
+          current: () => (removed ? [] : [SECOND]),
+          select: (change) => {
+            const table = change.relation?.table ?? ""
+            const key = `${table} ${change.kind} ${removed}`
+            let found = answers.get(key)
+            if (found === undefined) {
+              found = plan.endpoints
+                .filter((endpoint) => selects(endpoint, table) && !(removed && rowFor(endpoint, change) === "x"))
+                .map((endpoint) => ({ endpointId: endpoint.id, selectedBy: [rowFor(endpoint, change)] }))
+              answers.set(key, found)
+            }
+            return found
           }
-          return found
         }
       })
   }
 }
 
+/** How long an endpoint stays disabled, ms. */
+const DISABLED_MS = 300
+
 /** Made by a fiber of the process: a queue wakes its takers through the scheduler of its maker. */
-const endpointsOf = Effect.fnUntraced(function*(plan: Plan, time: VirtualTime) {
+const endpointsOf = Effect.fnUntraced(function*(world: World, time: VirtualTime) {
+  const { plan, disabled } = world
   const find = (id: string) => {
     const found = plan.endpoints.find((each) => each.id === id)
-    return found === undefined ? undefined : endpointAt(found, time.now)
+    return found === undefined ? undefined : endpointAt(found, time.now, disabled.has(id))
   }
-  const queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
+  const watchers: Array<Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }>> = []
+  const tell = (id: string) => {
+    for (const queue of watchers) Queue.offerUnsafe(queue, { id, endpoint: find(id) })
+  }
+  const resume = (id: string) => {
+    time.later(DISABLED_MS, () => {
+      disabled.delete(id)
+      tell(id)
+    })
+  }
+  for (const id of disabled) resume(id)
   for (const endpoint of plan.endpoints) {
-    for (const at of endpoint.paused.flat()) {
+    for (const at of [...endpoint.paused, ...endpoint.suspended].flat()) {
       const ms = START_MS + at - time.now
-      if (ms >= 0) time.later(ms, () => Queue.offerUnsafe(queue, { id: endpoint.id, endpoint: endpointAt(endpoint, time.now) }))
+      if (ms >= 0) time.later(ms, () => tell(endpoint.id))
     }
   }
-  return Endpoints.of({ get: find, fetch: (id) => Effect.succeed(find(id)), changes: Stream.fromQueue(queue) })
+  const states = EndpointStates.of({
+    failing: () => Effect.succeed(new Map()),
+    setFailing: () => Effect.void,
+    disable: (_stream, id) => Effect.sync(() => {
+      disabled.add(id)
+      tell(id)
+      resume(id)
+    }),
+    suspend: () => Effect.void
+  })
+  const changes = Stream.unwrap(Effect.gen(function*() {
+    const queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
+    watchers.push(queue)
+    for (const { id } of plan.endpoints) Queue.offerUnsafe(queue, { id, endpoint: find(id) })
+    return Stream.fromQueue(queue)
+  }))
+  return Context.make(Endpoints, Endpoints.of({ get: find, fetch: (id) => Effect.succeed(find(id)), changes })).pipe(
+    Context.add(EndpointStates, states)
+  )
 })
 
 const layerOf = (world: World, time: VirtualTime) => {
@@ -149,14 +219,34 @@ const layerOf = (world: World, time: VirtualTime) => {
   }
   return NotifierLayer.layer.pipe(Layer.provide(Layer.mergeAll(
     Layer.succeed(WebhookTransport, transportOf(world, time)),
-    Layer.succeed(SubscriptionCache, cacheOf(plan)),
-    Layer.effect(Endpoints, endpointsOf(plan, time)),
+    Layer.succeed(SubscriptionCache, cacheOf(world)),
+    Layer.effectContext(endpointsOf(world, time)),
     Layer.succeed(ParkedDeliveries, world.store.service(time.sleep, timing)),
     Layer.succeed(Segments, world.segments.service(time.sleep, timing)),
+    Layer.succeed(SequenceRanges, world.ranges.service(time.sleep, timing)),
+    Layer.succeed(RemovedRows, {
+      gone: (ids) => Effect.sync(() => {
+        if (!isWithdrawn(world, time.now)) return []
+        world.oracle.removed = true
+        return ids.filter((id) => id === "x")
+      })
+    }),
+    Layer.succeed(OpenNotifiers, {
+      add: (notifier) => Effect.sync(() => {
+        const ms = START_MS + plan.withdrawnMs - time.now
+        if (ms < 0) return
+        time.later(ms, () => {
+          world.oracle.removed = true
+          notifier.withdraw(["x"])
+          world.oracle.withdrawn = true
+        })
+      })
+    }),
     Layer.succeed(NotifierSettings, {
       ...notifierDefaults,
       parkAfterMs: 200, retryInitialMs: 20, retryMaxMs: 80, graceMs: 500,
       parkedScheduleMs: [50, 200, 500, 1_000], refusedScheduleMs: [50, 200, 500],
+      breakerFailures: plan.breakerFailures, breakerWindow: 20, breakerPauseMs: 100, breakerPauseMaxMs: 400,
       maxParkedKeys: plan.maxParkedKeys,
       maxEndpointBytes: plan.maxEndpointBytes,
       maxQueueBytes: 4 * plan.maxEndpointBytes
@@ -206,6 +296,7 @@ const boot = (world: World): Life => {
     const context = yield* Layer.buildWithScope(layerOf(world, life.time), scope)
     const notifying = yield* Effect.provideService(Context.get(context, Notifier).open(checkpoint), Scope.Scope, scope)
     life.notifying = notifying
+    if (isWithdrawn(world, life.time.now)) world.oracle.withdrawn = true
     yield* Effect.all([
       feed(world, life, notifying),
       Effect.forever(save(world, life, Effect.suspend(() => (life.stopping ? Effect.never : notifying.settled))))
@@ -237,17 +328,20 @@ export const run = (seed: number, plan: Plan, rules: Rules): string | undefined 
   const random = new Random(seed)
   const store = new SimulatedStore()
   const segments = new SimulatedSegments()
-  const oracle = new Oracle(store, segments)
-  const events = makeStream(random, plan.stream)
+  const ranges = new SimulatedRanges()
+  const oracle = new Oracle(store, segments, ranges)
+  const { removedLsn, events } = withRemoval(makeStream(random, plan.stream), plan)
   const poison = new Map<string, number>()
   for (const endpoint of plan.endpoints) {
-    const selected = events.events.filter((event) => selects(endpoint, event.table))
-    oracle.addEndpoint(endpoint.id, endpoint.mode, selected)
+    const isSecond = (event: SimulatedEvent) => rowFor(endpoint, event.change) === "x"
+    const selected = events.events.filter((event) =>
+      selects(endpoint, event.table) && !(isSecond(event) && event.commitLsn > removedLsn))
+    oracle.addEndpoint(endpoint.id, endpoint.mode, selected, new Set(selected.filter(isSecond).map(({ id }) => id)), endpoint.suspended.length > 0)
     for (const event of selected) {
       if (random.chance(plan.poison)) poison.set(`${endpoint.id} ${event.id}`, random.int(1, plan.poisonAttempts))
     }
   }
-  const world: World = { plan, rules, random, stream: events, store, segments, oracle, poison, position: 0, counts: new Map(), now: START_MS }
+  const world: World = { plan, rules, random, stream: events, removedLsn, store, segments, ranges, disabled: new Set(), oracle, poison, position: 0, counts: new Map(), now: START_MS }
   const wrong = (life: Life) => oracle.violation !== undefined || life.failure !== undefined
   for (const kill of [...plan.kills.map((at) => START_MS + at), undefined]) {
     const life = boot(world)

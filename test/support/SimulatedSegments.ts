@@ -1,10 +1,10 @@
 /**
  * Segments that outlive a simulated process, slow as a real store is: an append is durable some time before it returns,
- * a read answers with what was there some time ago. An append whose answer was lost is there once more when it is tried
- * again, as a layer may do that cannot tell.
+ * a read answers with what was there some time ago. A batch whose answer was lost is there once, however often it is
+ * appended.
  */
 import * as Effect from "effect/Effect"
-import { erase, isErased, rangesOf, type SegmentEvent } from "../../src/domain/Segment.ts"
+import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent } from "../../src/domain/Segment.ts"
 import { type Backlog, type SegmentCursor, Segments, SegmentsError } from "../../src/services/Segments.ts"
 import type { StoreTiming } from "./SimulatedStore.ts"
 
@@ -20,6 +20,7 @@ export class SimulatedSegments {
   segments: Array<Stored> = []
   readonly cursors = new Map<string, SegmentCursor>()
   private next = 1
+  private lastBatch = ""
 
   /** What waits for the endpoint, in order. */
   waiting(endpoint: string, from = this.cursors.get(endpoint)): Array<Stored> {
@@ -96,6 +97,7 @@ export class SimulatedSegments {
   }
 
   private open(position: number): ReadonlyArray<Backlog> {
+    this.lastBatch = ""
     this.segments = this.segments.map(({ number, events }) => {
       const cut = events.findIndex((event) => event.commitLsn >= position)
       return { number, events: cut < 0 ? events : events.slice(0, cut) }
@@ -112,6 +114,9 @@ export class SimulatedSegments {
   }
 
   private append(events: ReadonlyArray<SegmentEvent>): number {
+    const name = nameOfBatch(events)
+    if (name === this.lastBatch) return this.next - 1
+    this.lastBatch = name
     const number = this.next++
     const copy = events.map((event) => ({
       ...event, body: Uint8Array.from(event.body),

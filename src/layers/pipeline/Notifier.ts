@@ -3,7 +3,7 @@
  * goes through a write buffer to the table of parked deliveries, and a feeder brings it back into the lanes. What is
  * for an endpoint that is behind goes through another to segments, and a reader brings it back.
  *
- * Background fibers: one for alarms, a writer each of rows, segments and cursors, one that follows the endpoints, and
+ * Background fibers: one for alarms, a writer each of rows, segments, cursors and ranges, one that follows the endpoints, and
  * one per round of a feeder or read of a segment.
  */
 import * as Cause from "effect/Cause"
@@ -15,12 +15,16 @@ import * as Semaphore from "effect/Semaphore"
 import { BodyWriter } from "../../domain/Body.ts"
 import type { SubscriptionId } from "../../domain/Subscription.ts"
 import type { CheckpointState } from "../../services/Checkpoint.ts"
+import { DeliveryLog } from "../../services/DeliveryLog.ts"
+import { EndpointStates } from "../../services/EndpointStates.ts"
+import { Notices } from "../../services/Notices.ts"
 import { Endpoints } from "../../services/Endpoints.ts"
 import { RemovedRows } from "../../services/RemovedRows.ts"
 import { FailPoints } from "../../services/FailPoints.ts"
 import { Notifier, NotifierError, type Notifying, type Settled } from "../../services/Notifier.ts"
 import { ParkedDeliveries } from "../../services/ParkedDeliveries.ts"
 import { Segments } from "../../services/Segments.ts"
+import { SequenceRanges } from "../../services/SequenceRanges.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import { WalHeld } from "../../services/WalHeld.ts"
 import { type DefinitionsInForce, SubscriptionCache } from "../../services/SubscriptionCache.ts"
@@ -29,11 +33,14 @@ import { WebhookTransport } from "../../services/WebhookTransport.ts"
 import { Core, NotifierGrips } from "./notifier/Core.ts"
 import * as Directory from "./notifier/Directory.ts"
 import { Dispatcher } from "./notifier/Dispatcher.ts"
+import * as EndpointFates from "./notifier/EndpointFates.ts"
+import * as GateLive from "./notifier/GateLive.ts"
 import type { LanesWork } from "./notifier/EndpointLanes.ts"
 import * as Feeder from "./notifier/Feeder.ts"
 import { loadWaiting } from "./notifier/LoadWaiting.ts"
 import { ParkWriter } from "./notifier/ParkWriter.ts"
 import { Pressure } from "./notifier/Pressure.ts"
+import { RangeWriter } from "./notifier/RangeWriter.ts"
 import * as SegmentReader from "./notifier/SegmentReader.ts"
 import { SegmentWriter } from "./notifier/SegmentWriter.ts"
 import { steadyClock } from "./notifier/steadyClock.ts"
@@ -58,11 +65,12 @@ const rowsOf = (definitions: DefinitionsInForce, key: SubscriptionKey): Readonly
 interface Stores {
   readonly parked: ParkWriter
   readonly segments: SegmentWriter
+  readonly ranges: RangeWriter
   /** Stores how far endpoints are with their segments. */
   readonly pass: Effect.Effect<void>
 }
 
-const notifying = (core: Core, dispatcher: Dispatcher, { parked, segments, pass }: Stores): Notifying => {
+const notifying = (core: Core, dispatcher: Dispatcher, { parked, segments, ranges, pass }: Stores): Notifying => {
   const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {
     if (core.failure !== undefined) return failedOf(core)
     const update = core.settlement.next()
@@ -70,7 +78,7 @@ const notifying = (core: Core, dispatcher: Dispatcher, { parked, segments, pass 
     core.settled.closeUnsafe()
     return Effect.andThen(core.settled.await, settled)
   })
-  const isIdle = () => core.failure !== undefined || (core.inFlight === 0 && parked.size === 0 && segments.size === 0)
+  const isIdle = () => core.failure !== undefined || (core.inFlight === 0 && parked.size === 0 && segments.size === 0 && ranges.size === 0)
   const idle: Effect.Effect<void> = Effect.suspend(() => {
     if (isIdle()) return Effect.void
     core.idle.closeUnsafe()
@@ -99,6 +107,8 @@ export const layer = Layer.effect(
     const endpoints = yield* Endpoints
     const store = yield* ParkedDeliveries
     const log = yield* Segments
+    const rangeStore = yield* SequenceRanges
+    const states = yield* EndpointStates
     const transport = yield* WebhookTransport
     const removed = yield* RemovedRows
     const openNotifiers = yield* OpenNotifiers
@@ -109,6 +119,8 @@ export const layer = Layer.effect(
       const grips = yield* NotifierGrips
       const { hit } = yield* FailPoints
       const walHeld = yield* WalHeld
+      const notices = yield* Notices
+      const deliveryLog = yield* DeliveryLog
       const context = yield* Effect.context<never>()
       const runFork = Effect.runForkWith(context)
       const fork = (effect: Effect.Effect<unknown, unknown>) => {
@@ -119,21 +131,27 @@ export const layer = Layer.effect(
         (cause) => new NotifierError({ operation: "read subscriptions", cause })
       )
       const withdrawn = new Withdrawn(definitions)
+      const now = steadyClock(() => clock.currentTimeMillisUnsafe())
+      const fates = yield* EndpointFates.make({
+        stream: from.stream, disableAfterMs: settings.disableAfterMs, states, endpoints, notices, now
+      })
       const core: Core = new Core({
-        settings, grips, hit, fork, withdrawn,
+        settings, grips, hit, fork, withdrawn, now, fates, notices,
+        log: deliveryLog,
+        makeGate: (endpoint) => GateLive.make({ settings, endpoint, random: grips.random }),
         stream: from.stream,
-        from: from.position,
-        now: steadyClock(() => clock.currentTimeMillisUnsafe())
+        from: from.position
       })
       const parked = new ParkWriter(core, store)
       const segments = new SegmentWriter(core, log)
+      const ranges = new RangeWriter(core, rangeStore)
       const scans = yield* Semaphore.make(CONCURRENT_SCANS)
       const work: LanesWork = {
-        feed: (lanes, round) => fork(Feeder.run({ core, store, scans }, lanes, round)),
+        feed: (lanes, round) => fork(Feeder.run({ core, store, ranges, scans }, lanes, round)),
         read: (lanes) => fork(SegmentReader.read({ core, store: log, scans }, lanes))
       }
       const directory = Directory.make({
-        parts: { core, parked, segments, work }, store, log, endpoints, transport, scope, counts: from.counts,
+        parts: { core, parked, segments, ranges, work }, store, log, endpoints, transport, scope, counts: from.counts,
         epochSeed: from.epochSeed
       })
       const withdraw = (ids: ReadonlyArray<SubscriptionId>) => {
@@ -156,13 +174,16 @@ export const layer = Layer.effect(
       fork(core.alarms.loop)
       fork(parked.loop)
       fork(segments.loop)
+      fork(ranges.loop)
+      fork(fates.loop)
       fork(core.cursors.loop(log, core.stream))
       fork(directory.follow)
       yield* Scope.addFinalizer(scope, Effect.sync(() => {
         core.stopping = true
         core.closed = true
       }))
-      return notifying(core, dispatcher, { parked, segments, pass: Effect.ignore(core.cursors.pass(log, core.stream)) })
+      const open = notifying(core, dispatcher, { parked, segments, ranges, pass: Effect.ignore(core.cursors.pass(log, core.stream)) })
+      return { ...open, isBehind: (id) => directory.lanes.get(id)?.behind === true } satisfies Notifying
     })
 
     return Notifier.of({ open })

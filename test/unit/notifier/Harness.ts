@@ -20,9 +20,11 @@ import * as WithdrawalsLive from "../../../src/layers/pipeline/WithdrawalsLive.t
 import * as Rules from "../../../src/domain/Rules.ts"
 import type { CheckpointUpdate, EndpointCount } from "../../../src/services/Checkpoint.ts"
 import { Endpoints } from "../../../src/services/Endpoints.ts"
+import { EndpointStates } from "../../../src/services/EndpointStates.ts"
 import { type FailPoint, FailPoints } from "../../../src/services/FailPoints.ts"
 import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
+import { SequenceRanges } from "../../../src/services/SequenceRanges.ts"
 import { Segments } from "../../../src/services/Segments.ts"
 import { RemovedRows } from "../../../src/services/RemovedRows.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
@@ -30,6 +32,7 @@ import { type DefinitionsInForce, type Selection, SubscriptionCache } from "../.
 import { WebhookTransport } from "../../../src/services/WebhookTransport.ts"
 import { Withdrawals } from "../../../src/services/Withdrawals.ts"
 import { type Answer, service as scripted } from "../../support/ScriptedTransport.ts"
+import { SimulatedRanges } from "../../support/SimulatedRanges.ts"
 import { SimulatedSegments } from "../../support/SimulatedSegments.ts"
 import { SimulatedStore, type StoreTiming } from "../../support/SimulatedStore.ts"
 import { VirtualTime } from "../../simulation/VirtualTime.ts"
@@ -100,17 +103,25 @@ export interface Sent {
   readonly atMs: number
 }
 
+interface Changed {
+  readonly id: string
+  readonly endpoint: Endpoint | undefined
+}
+
 export class Harness {
   readonly time = new VirtualTime(1_000_000)
   readonly store: SimulatedStore
   readonly segments: SimulatedSegments
+  readonly ranges = new SimulatedRanges()
+  /** What the Notifier decided about endpoints. */
+  readonly states: Array<string> = []
   readonly sent: Array<Sent> = []
   readonly updates: Array<CheckpointUpdate> = []
   flying = 0
   mostFlying = 0
   failure: Cause.Cause<unknown> | undefined
   private notifying: Notifying | undefined
-  private queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }> | undefined
+  private readonly watchers: Array<Queue.Queue<Changed>> = []
   private readonly endpoints: Map<string, Endpoint>
   private readonly scope = Effect.runSync(Scope.make())
   private readonly options: HarnessOptions
@@ -160,10 +171,14 @@ export class Harness {
   }
 
   change(id: string, changed: Endpoint | undefined): void {
+    this.tell(id, changed)
+    this.pass(0)
+  }
+
+  private tell(id: string, changed: Endpoint | undefined): void {
     if (changed === undefined) this.endpoints.delete(id)
     else this.endpoints.set(id, changed)
-    Queue.offerUnsafe(this.queue!, { id, endpoint: changed })
-    this.pass(0)
+    for (const queue of this.watchers) Queue.offerUnsafe(queue, { id, endpoint: changed })
   }
 
   /** Removes the row from the store and asks for its withdrawal, as the API does. */
@@ -202,12 +217,11 @@ export class Harness {
 
   private boot() {
     return Effect.gen({ self: this }, function*() {
-      this.queue = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
       const removedRows = Layer.succeed(RemovedRows, {
         gone: (ids) => Effect.sync(() => ids.filter((id) => this.gone.has(id)))
       })
       const context = yield* Layer.buildWithScope(NotifierLayer.layer.pipe(
-        Layer.provide(this.dependencies(this.queue)),
+        Layer.provide(this.dependencies()),
         Layer.provideMerge(WithdrawalsLive.layer.pipe(Layer.provideMerge(removedRows)))
       ), this.scope)
       this.withdrawals = Context.get(context, Withdrawals)
@@ -219,7 +233,7 @@ export class Harness {
     })
   }
 
-  private dependencies(queue: Queue.Queue<{ readonly id: string; readonly endpoint: Endpoint | undefined }>) {
+  private dependencies() {
     const half = (this.options.writeMs ?? 2) / 2
     const timing: StoreTiming = {
       write: () => [half, half], scan: () => [half, half], page: () => 1_000,
@@ -229,15 +243,34 @@ export class Harness {
       Layer.succeed(WebhookTransport, this.transport()),
       Layer.succeed(NotifierSettings, { ...notifierDefaults, ...this.options.settings }),
       Layer.succeed(ParkedDeliveries, this.store.service(this.time.sleep, timing)),
+      Layer.succeed(EndpointStates, EndpointStates.of({
+        failing: () => Effect.succeed(new Map()),
+        setFailing: () => Effect.void,
+        disable: (_stream, id) => Effect.sync(() => {
+          this.states.push(`disabled ${id}`)
+          this.tell(id, { ...this.endpoints.get(id)!, paused: true, disabled: true })
+        }),
+        suspend: (_stream, id) => Effect.sync(() => {
+          this.states.push(`suspended ${id}`)
+          this.tell(id, { ...this.endpoints.get(id)!, paused: true, suspended: true })
+        })
+      })),
+      Layer.succeed(SequenceRanges, this.ranges.service(this.time.sleep, timing)),
       Layer.succeed(Segments, this.segments.service(this.time.sleep, timing)),
       Layer.succeed(Endpoints, Endpoints.of({
-        get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: Stream.fromQueue(queue)
+        get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: this.changes
       })),
       Layer.succeed(SubscriptionCache, SubscriptionCache.of({
         open: () => Effect.succeed(this.definitions())
       }))
     )
   }
+
+  private readonly changes = Stream.unwrap(Effect.gen({ self: this }, function*() {
+    const queue = yield* Queue.unbounded<Changed>()
+    this.watchers.push(queue)
+    return Stream.fromQueue(queue)
+  }))
 
   private definitions(): DefinitionsInForce {
     let selections: ReadonlyArray<Selection> | undefined

@@ -52,7 +52,7 @@ describe("Notifier, endpoints that change", () => {
     harness.offer(rows(1, "a"))
     harness.pass(100)
     harness.change("e", endpoint("e"))
-    harness.pass(1_000)
+    harness.pass(3_000)
     harness.offer(rows(2, "b"))
     harness.pass(100)
     assert.deepStrictEqual(harness.ids, [idOf(1), idOf(2)])

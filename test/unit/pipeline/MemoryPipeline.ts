@@ -17,6 +17,8 @@ import * as ChangeSourceMemory from "../../../src/layers/memory/ChangeSourceMemo
 import * as CheckpointMemory from "../../../src/layers/memory/CheckpointMemory.ts"
 import * as EndpointsMemory from "../../../src/layers/memory/EndpointsMemory.ts"
 import * as ParkedDeliveriesMemory from "../../../src/layers/memory/ParkedDeliveriesMemory.ts"
+import * as SequenceRangesMemory from "../../../src/layers/memory/SequenceRangesMemory.ts"
+import * as EndpointStatesMemory from "../../../src/layers/memory/EndpointStatesMemory.ts"
 import * as SegmentsMemory from "../../../src/layers/memory/SegmentsMemory.ts"
 import * as RemovedRowsMemory from "../../../src/layers/memory/RemovedRowsMemory.ts"
 import * as SchemaLogMemory from "../../../src/layers/memory/SchemaLogMemory.ts"
@@ -108,7 +110,7 @@ const graph = (arrived: Array<Arrived>, parts: Parts) => {
     TableShapesLive.layer, FilterNone.layer, InjectorNone.layer, TransformerNone.layer, SnapshotterNone.layer, memorySource
   ).pipe(
     Layer.provideMerge(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsMemory.layer))),
-    Layer.provideMerge(Layer.mergeAll(EndpointsMemory.layer, ParkedDeliveriesMemory.layer, SegmentsMemory.layer, CheckpointMemory.layer, SchemaLogMemory.layer)),
+    Layer.provideMerge(Layer.mergeAll(EndpointsMemory.layer, ParkedDeliveriesMemory.layer, SegmentsMemory.layer, EndpointStatesMemory.layer, SequenceRangesMemory.layer, CheckpointMemory.layer, SchemaLogMemory.layer)),
     Layer.provideMerge(Layer.mergeAll(
       WebhookTables.layer(), sourceSettings, HeartbeatNone.layer, Layer.succeed(NotifierSettings, { ...notifierDefaults, graceMs: 1_000 })
     ))

@@ -111,6 +111,7 @@ export class Attempts {
     const link = this.link
     link.inFlight++
     link.connection.send(entry, (result) => this.answered(entry, link, result))
+    this.core.hit?.("dispatcher.after_send")
   }
 
   private answered(entry: Entry, link: LanesLink, result: AttemptResult): void {
@@ -121,29 +122,29 @@ export class Attempts {
     entry.attempts++
     const now = this.core.now()
     this.core.log?.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
+    this.core.fates?.answered(this.owner.id, result, now)
     const changed = this.gate !== always && this.gate.answered(result, now)
-    if (result._tag === "Accepted") this.accepted(entry)
-    else this.failed(entry, result)
+    if (result._tag === "Accepted") this.accepted(entry, now)
+    else this.failed(entry, result, now)
     if (changed) this.owner.gateChanged()
     this.owner.answered()
     this.pump()
     if (--this.core.inFlight === 0) this.core.idle.openUnsafe()
   }
 
-  private accepted(entry: Entry): void {
+  private accepted(entry: Entry, now: number): void {
     const recovered = this.down
     this.down = false
-    this.lastAcceptedMs = this.core.now()
+    this.lastAcceptedMs = now
     this.owner.accepted(entry)
     if (recovered) this.owner.recovered()
   }
 
-  private failed(entry: Entry, result: AttemptResult): void {
+  private failed(entry: Entry, result: AttemptResult, now: number): void {
     const { settings, grips } = this.core
     if (this.owner.isWithdrawn(entry)) return this.owner.withdraw(entry)
     const before = entry.lastError
     entry.lastError = describe(result)
-    const now = this.core.now()
     // Before its time (all were due at once): its schedule stays as it is.
     const early = entry.stored && entry.dueAtMs > now
     if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))

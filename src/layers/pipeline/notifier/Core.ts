@@ -17,6 +17,7 @@ import type { DeliveryLogShape } from "../../../services/DeliveryLog.ts"
 import type { NoticesShape } from "../../../services/Notices.ts"
 import { Alarms } from "./Alarms.ts"
 import { Cursors } from "./Cursors.ts"
+import type { EndpointFates } from "./EndpointFates.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import type { SharedBody } from "./Entry.ts"
 import { always, type Gate } from "./Gate.ts"
@@ -53,6 +54,8 @@ export interface CoreOptions {
   readonly makeGate?: ((endpoint: Endpoint) => Gate) | undefined
   readonly log?: DeliveryLogShape | undefined
   readonly notices?: NoticesShape | undefined
+  /** Who is to end since it fails. */
+  readonly fates?: Pick<EndpointFates, "answered"> | undefined
   /** Runs in the background, as long as the Notifier is open; its failure fails the Notifier. */
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
 }
@@ -69,6 +72,7 @@ export class Core {
   readonly makeGate: (endpoint: Endpoint) => Gate
   readonly log: DeliveryLogShape | undefined
   readonly notices: NoticesShape | undefined
+  readonly fates: Pick<EndpointFates, "answered"> | undefined
   readonly settlement: Settlement
   readonly cursors = new Cursors()
   readonly alarms: Alarms
@@ -105,6 +109,7 @@ export class Core {
     this.makeGate = options.makeGate ?? (() => always)
     this.log = options.log
     this.notices = options.notices
+    this.fates = options.fates
     this.settlement = new Settlement(options.from, this.rules)
     this.alarms = new Alarms(options.now)
     this.reached = { commitLsn: options.from, ordinal: -Infinity }

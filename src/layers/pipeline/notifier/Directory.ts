@@ -12,8 +12,9 @@ import type { EndpointCount } from "../../../services/Checkpoint.ts"
 import type { Endpoints } from "../../../services/Endpoints.ts"
 import { NotifierError } from "../../../services/Notifier.ts"
 import type { WebhookTransport } from "../../../services/WebhookTransport.ts"
-import type { ParkedDeliveries } from "../../../services/ParkedDeliveries.ts"
-import type { Segments } from "../../../services/Segments.ts"
+import type { NumberRange } from "../../../domain/Segment.ts"
+import type { ParkedDeliveries, ParkedDeliveriesError } from "../../../services/ParkedDeliveries.ts"
+import type { Segments, SegmentsError } from "../../../services/Segments.ts"
 import type { Directory } from "./Dispatcher.ts"
 import { EndpointLanes, type LanesParts } from "./EndpointLanes.ts"
 import { LanesLink } from "./LanesLink.ts"
@@ -33,6 +34,8 @@ export interface DirectoryOptions {
 /** The same after each start from one checkpoint: a kill before the next one is stored changes no epoch. */
 const firstEpoch = (seed: string | undefined, id: EndpointId): string | undefined =>
   seed === undefined ? undefined : createHash("sha256").update(`${seed} ${id}`).digest("hex").slice(0, 16)
+
+type StoreError = ParkedDeliveriesError | SegmentsError
 
 /** Stands for an endpoint that is gone: nothing is sent to it. */
 const nobody = (id: EndpointId): Endpoint => ({
@@ -75,13 +78,19 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     return opened
   })
 
+  /** Of the store: the numbers of what it has are kept, then all of that goes. Returns how many there were. */
+  const forget = Effect.fnUntraced(function*({ id, epoch }: EndpointLanes) {
+    yield* parts.segments.flushed
+    core.cursors.forget(id)
+    for (const part of [store, log]) {
+      yield* parts.ranges.add(id, "withdrawn", yield* untilDone<ReadonlyArray<NumberRange>, StoreError>(part.numbers(core.stream, id)), epoch)
+    }
+    return (yield* untilDone(store.end(core.stream, id))) + (yield* untilDone(log.end(core.stream, id)))
+  })
+
   const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
     gone.end()
-    core.cursors.forget(gone.id)
-    const ended = Effect.zipWith(
-      untilDone(store.end(core.stream, gone.id)), untilDone(log.end(core.stream, gone.id)), (rows, waiting) => rows + waiting
-    )
-    const parked = yield* Effect.mapError(ended, (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
+    const parked = yield* Effect.mapError(forget(gone), (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
     if (gone.gone) gone.table.cleared()
     gone.tellWithdrawn()
     yield* Effect.logInfo("An endpoint has no subscription any more: it ended.").pipe(

@@ -15,6 +15,7 @@ import { type Count, Ticket } from "../../../domain/Settlement.ts"
 import type { EndpointId, OrderMode, Subscription } from "../../../domain/Subscription.ts"
 import type { NotifierError } from "../../../services/Notifier.ts"
 import type { DefinitionsInForce, Selection } from "../../../services/SubscriptionCache.ts"
+import { CopiedSelection } from "./CopiedSelection.ts"
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { Entry, type EventFacts, type SharedBody } from "./Entry.ts"
@@ -47,8 +48,11 @@ export class Dispatcher {
   private readonly body: (change: Change) => Uint8Array
   private readonly added: DispatcherOptions["added"]
   private readonly pressure: Pressure
+  private readonly copied: CopiedSelection
   private readonly counted: Array<EndpointLanes> = []
   private inTransaction = false
+  /** An alarm is set that wakes a Dispatcher that waits. */
+  private looking = false
 
   private ticket: Ticket
   private items: Chunk["items"] = []
@@ -63,6 +67,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.core = options.core
     this.definitions = options.definitions
+    this.copied = new CopiedSelection(options.definitions)
     this.directory = options.directory
     this.body = options.body
     this.added = options.added
@@ -99,7 +104,13 @@ export class Dispatcher {
     if (!this.core.full || this.core.failure !== undefined) return Effect.void
     const fromMs = this.core.now()
     this.core.room.closeUnsafe()
-    this.core.alarms.at(fromMs + LOOK_MS, () => this.core.room.openUnsafe())
+    if (!this.looking) {
+      this.looking = true
+      this.core.alarms.at(fromMs + LOOK_MS, () => {
+        this.looking = false
+        this.core.room.openUnsafe()
+      })
+    }
     return Effect.andThen(this.core.room.await, Effect.suspend(() => {
       this.pressure.waited(fromMs)
       return this.waitForRoom
@@ -134,7 +145,7 @@ export class Dispatcher {
       if (change.ordinal >= 0) this.inTransaction = true
       this.reach(change.transaction.commitLsn, placeOf(change))
       if (this.definitions.consume(change)) return undefined
-      selections = this.definitions.select(change)
+      selections = change.copy === undefined ? this.definitions.select(change) : this.copied.select(change)
       if (selections.length === 0) return undefined
     }
     const lanes = this.lanesOf(selections)
@@ -172,10 +183,11 @@ export class Dispatcher {
     const keys: { [mode in OrderMode]?: ReadonlyArray<Key> } = {}
     for (let i = 0; i < all.length; i++) {
       const lanes = all[i]!
-      this.number(lanes)
-      if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selections[i]!.selectedBy)) continue
+      // What a copy sends has no number.
+      const number = change.copy === undefined ? this.number(lanes) : 0
+      if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selections[i]!.selectedBy, number)) continue
       const mode = lanes.keyMode
-      lanes.submit(event, (keys[mode] ??= keysOf(change, mode)), selections[i]!.selectedBy, this.ticket)
+      lanes.submit(event, (keys[mode] ??= keysOf(change, mode)), selections[i]!.selectedBy, number, this.ticket)
     }
   }
 
@@ -200,11 +212,13 @@ export class Dispatcher {
     return this.lastTable
   }
 
-  private number(lanes: EndpointLanes): void {
+  private number(lanes: EndpointLanes): number {
     lanes.count++
-    if (lanes.counted) return
-    lanes.counted = true
-    this.counted.push(lanes)
+    if (!lanes.counted) {
+      lanes.counted = true
+      this.counted.push(lanes)
+    }
+    return lanes.count
   }
 
   /** Parked before the start: it has its number, and the table has the event. */
@@ -215,9 +229,9 @@ export class Dispatcher {
   }
 
   /** Numbered, and nobody is subscribed to it any more. */
-  private isWithdrawn(lanes: EndpointLanes, selectedBy: ReadonlyArray<string>): boolean {
+  private isWithdrawn(lanes: EndpointLanes, selectedBy: ReadonlyArray<string>, number: number): boolean {
     if (this.core.withdrawn.size === 0 || !this.core.withdrawn.hasAll(selectedBy)) return false
-    lanes.withdrawn++
+    lanes.withdrawNumber(number, this.ticket)
     return true
   }
 
@@ -239,7 +253,7 @@ export class Dispatcher {
       table: item.table ?? "",
       kind: ""
     }
-    for (const [id, rows] of selectedBy) this.recordDead(this.directory.lanes.get(id)!, event, rows, item.reason)
+    for (const [id, rows] of selectedBy) this.recordDead(this.directory.lanes.get(id)!, event, rows, item.reason, true)
     return undefined
   }
 
@@ -253,13 +267,16 @@ export class Dispatcher {
       table: this.tableOf(change),
       kind: change.kind
     }
-    all.forEach((lanes, i) => this.recordDead(lanes, event, selections[i]!.selectedBy, reason))
+    const numbered = change.copy === undefined
+    all.forEach((lanes, i) => this.recordDead(lanes, event, selections[i]!.selectedBy, reason, numbered))
   }
 
-  private recordDead(lanes: EndpointLanes, event: EventFacts, selectedBy: ReadonlyArray<string>, reason: string): void {
-    this.number(lanes)
-    if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selectedBy)) return
-    const entry = new Entry(lanes.id, lanes.epoch, event, [], lanes.count, selectedBy, this.ticket, false)
+  private recordDead(
+    lanes: EndpointLanes, event: EventFacts, selectedBy: ReadonlyArray<string>, reason: string, numbered: boolean
+  ): void {
+    const number = numbered ? this.number(lanes) : 0
+    if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selectedBy, number)) return
+    const entry = new Entry(lanes.id, lanes.epoch, event, [], number, selectedBy, this.ticket, false)
     entry.lastError = reason
     this.ticket.open++
     lanes.recordDead(entry)
@@ -268,6 +285,7 @@ export class Dispatcher {
   private commit(commit: Commit): void {
     this.inTransaction = false
     this.definitions.commit(commit)
+    if (commit.definitions !== undefined) this.copied.forget()
     const removed = commit.definitions?.removed ?? []
     if (removed.length > 0) {
       this.core.withdrawn.forget(removed)

@@ -21,6 +21,7 @@ import { LaneList } from "./LaneList.ts"
 import type { LanesLink } from "./LanesLink.ts"
 import { compare, END, type Placed } from "./Position.ts"
 import type { ParkWriter, WriteOwner } from "./ParkWriter.ts"
+import type { RangeWriter } from "./RangeWriter.ts"
 import type { SegmentItem } from "./SegmentItem.ts"
 import { SegmentSide, type SegmentTaker } from "./SegmentSide.ts"
 import type { SegmentWriter } from "./SegmentWriter.ts"
@@ -43,6 +44,7 @@ export interface LanesParts {
   readonly core: Core
   readonly parked: ParkWriter
   readonly segments: SegmentWriter
+  readonly ranges: RangeWriter
   readonly work: LanesWork
 }
 
@@ -72,18 +74,22 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   private readonly core: Core
   private readonly parked: ParkWriter
   private readonly segmentWriter: SegmentWriter
+  private readonly ranges: RangeWriter
   private readonly work: LanesWork
   private readonly lanes: LaneList
   readonly attempts: Attempts
   private readonly schedule: FeedSchedule
   private toldWithdrawn = 0
   private behindUntilMs = 0
+  /** When it is looked at again whether it is up, ms. */
+  private wakeMs = 0
 
   constructor(parts: LanesParts, endpoint: Endpoint, link: LanesLink, count: { readonly count: number; readonly epoch: string }) {
     const { core } = parts
     this.core = core
     this.parked = parts.parked
     this.segmentWriter = parts.segments
+    this.ranges = parts.ranges
     this.work = parts.work
     this.id = endpoint.id
     this.endpoint = endpoint
@@ -106,15 +112,14 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   // ── from the stream ────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A new event, later in the stream than all before; its number is `count`. */
-  submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, ticket: Ticket): void {
-    if (this.gone) {
-      this.withdrawn++
-      return
-    }
+  /** `number`: 0 for what a copy sends. */
+  submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, number: number, ticket: Ticket): void {
+    if (this.gone) return this.withdrawNumber(number, ticket)
+    if (this.endpoint.suspended === true) return this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "suspended", ticket)
     if (this.behind) {
-      return this.segmentWriter.add(this.segments, event, { endpointId: this.id, epoch: this.epoch, sequence: this.count, selectedBy, keys }, ticket)
+      return this.segmentWriter.add(this.segments, event, { endpointId: this.id, epoch: this.epoch, sequence: number, selectedBy, keys }, ticket)
     }
-    const entry = new Entry(this.id, this.epoch, event, keys, this.count, selectedBy, ticket, false)
+    const entry = new Entry(this.id, this.epoch, event, keys, number, selectedBy, ticket, false)
     ticket.open++
     this.hold(entry)
     if (this.table.holds(keys)) {
@@ -211,8 +216,8 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     }
     if (!this.mayTake(fresh, 1)) return false
     if (this.core.withdrawn.isGone(item.selectedBy)) {
-      item.state = "decided"
       this.withdrawn++
+      this.ranges.record(item, "withdrawn", () => this.segments.decided(item))
       return true
     }
     if (this.table.future.size > 0) this.table.reach(item)
@@ -262,8 +267,22 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     const { gate } = this.attempts
     if (gate.state === "open") {
       this.giveWay("it seems to be down")
-      this.core.alarms.at(gate.wakeAtMs, () => this.resume())
+      this.wakeLater()
     } else if (gate.state === "closed") this.requestAll()
+  }
+
+  /** While the gate is open there is nothing to do; its time may be put off meanwhile. */
+  private wakeLater(): void {
+    const { gate } = this.attempts
+    const atMs = gate.wakeAtMs
+    if (atMs === this.wakeMs) return
+    this.wakeMs = atMs
+    this.core.alarms.at(atMs, () => {
+      if (this.wakeMs !== atMs) return
+      this.wakeMs = 0
+      if (this.attempts.isOpen) this.resume()
+      else if (gate.state === "open") this.wakeLater()
+    })
   }
 
   isWithdrawn(entry: Entry): boolean {
@@ -328,7 +347,7 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     this.release(entry)
     this.table.written(entry)
     if (this.core.rules.settleAfterDurable) this.settle(entry)
-    if (this.gone) this.parked.push(this, entry, "remove")
+    if (this.gone) this.ranges.record(entry, "withdrawn", () => this.parked.push(this, entry, "remove"))
     else if (this.core.withdrawn.size > 0 && this.core.withdrawn.isGone(entry.selectedBy)) this.schedule.requestNow()
     if (this.segments.hasUnread) this.pumpSegments()
   }
@@ -460,7 +479,6 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   withdraw(entry: Entry): void {
     this.leave(entry)
     this.release(entry)
-    if (entry.stored) this.parked.push(this, entry, "remove")
     this.discard(entry)
   }
 
@@ -488,9 +506,19 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     if (item !== undefined) this.segments.decided(item)
   }
 
+  /** Its number is kept; then it is settled, or its row goes. */
   private discard(entry: Entry): void {
     this.withdrawn++
-    this.settle(entry)
+    this.ranges.record(entry, "withdrawn", () => {
+      if (entry.stored) this.parked.push(this, entry, "remove")
+      this.settle(entry)
+    })
+  }
+
+  /** Nobody is subscribed to its event any more. */
+  withdrawNumber(number: number, ticket: Ticket): void {
+    this.withdrawn++
+    this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "withdrawn", ticket)
   }
 
   private hold(entry: Entry): void {

@@ -7,12 +7,15 @@
 import * as Effect from "effect/Effect"
 import type * as Semaphore from "effect/Semaphore"
 import type { ParkedDeliveries, ParkedDeliveriesError, ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
+import { rangesOf } from "../../../domain/Segment.ts"
+import type { SequenceRangesError } from "../../../services/SequenceRanges.ts"
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { type Entry, fromRow } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
 import { untilDone } from "./ParkWriter.ts"
 import { compare } from "./Position.ts"
+import type { RangeWriter } from "./RangeWriter.ts"
 
 /** Rows and bytes of bodies in one page. */
 const PAGE_ROWS = 256
@@ -28,12 +31,14 @@ type Outcome = "end" | "cut" | "stop" | "more"
 export interface FeederOptions {
   readonly core: Core
   readonly store: ParkedDeliveries["Service"]
+  readonly ranges: RangeWriter
   /** Bounds the pages of all endpoints that are in memory at a time. */
   readonly scans: Semaphore.Semaphore
 }
 
-export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes, round: FeedRound): Effect.Effect<void, ParkedDeliveriesError> =>
+export const run = (options: FeederOptions, lanes: EndpointLanes, round: FeedRound): Effect.Effect<void, ParkedDeliveriesError | SequenceRangesError> =>
   Effect.gen(function*() {
+    const { core, store, scans } = options
     const startedAt = core.now()
     const force = lanes.force
     lanes.force = false
@@ -64,7 +69,7 @@ export const run = ({ core, store, scans }: FeederOptions, lanes: EndpointLanes,
             Effect.as<Outcome>("more")
           ))
       )
-      if (dropped.length > 0) yield* withdraw(core, store, lanes, dropped)
+      if (dropped.length > 0) yield* withdraw(options, lanes, dropped)
       scanMs += core.now() - from
     }
     finish(lanes, round, outcome)
@@ -120,13 +125,16 @@ const takePage = (
   return round.held.size > 2 * core.settings.maxParkedKeys ? "stop" : "more"
 }
 
-/** Dropped rows leave the table before the next page is read, so that they never pile up in memory. */
-const withdraw = (core: Core, store: ParkedDeliveries["Service"], lanes: EndpointLanes, dropped: ReadonlyArray<Entry>) =>
-  Effect.map(untilDone(store.remove(core.stream, lanes.id, dropped.map((entry) => entry.id))), () => {
-    for (const entry of dropped) lanes.removed(entry.id)
-    lanes.withdrawn += dropped.length
-    lanes.tellWithdrawn()
-  })
+/** Dropped rows leave the table before the next page is read, so that they never pile up in memory; their numbers are kept. */
+const withdraw = ({ core, store, ranges }: FeederOptions, lanes: EndpointLanes, dropped: ReadonlyArray<Entry>) =>
+  ranges.add(lanes.id, "withdrawn", rangesOf(dropped), lanes.epoch).pipe(
+    Effect.andThen(untilDone(store.remove(core.stream, lanes.id, dropped.map((entry) => entry.id)))),
+    Effect.map(() => {
+      for (const entry of dropped) lanes.removed(entry.id)
+      lanes.withdrawn += dropped.length
+      lanes.tellWithdrawn()
+    })
+  )
 
 /** The write buffer has something that no row which was passed over holds up: another round has to see it. */
 const hasFree = (lanes: EndpointLanes, round: FeedRound): boolean => {

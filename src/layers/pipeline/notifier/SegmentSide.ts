@@ -6,6 +6,7 @@
  * back from the lanes without an attempt stays in it, and the reader goes back to the first of those; what it meets
  * there again that is decided, or in the lanes, it passes over.
  */
+import { isErased } from "../../../domain/Segment.ts"
 import type { Segment, SegmentCursor } from "../../../services/Segments.ts"
 import type { Core } from "./Core.ts"
 import type { EventFacts } from "./Entry.ts"
@@ -19,7 +20,7 @@ const MAX_HANDED = 65_536
 export interface SegmentTaker {
   readonly id: string
   take(item: SegmentItem, event: EventFacts, fresh: boolean): boolean
-  /** The reader is past one more event. */
+  /** The reader is past one more event, or at the end. */
   met(): void
   /** Something may be taken, or read. */
   pumpSegments(): void
@@ -47,10 +48,6 @@ export class SegmentSide {
   private next: SegmentCursor | undefined
   /** The store has, or may have, events that the reader has not met. */
   private unreadStored = false
-  /** Ids of the segment that is read, and of the one before: what was appended twice, since an answer was lost, counts once. */
-  private ids = new Set<string>()
-  private idsBefore = new Set<string>()
-  private idsOf = -1
   /** Changes whenever an answer of the store that is under way is out of date. */
   private version = 0
   private storedVersion = 0
@@ -162,7 +159,10 @@ export class SegmentSide {
     // The write under way is durable already, and has not said so yet: the reader takes it from the buffer.
     const isUnderWay = events.length > 0 && this.buffered[this.bufferedHead]?.id === events[0]!.id
     if (segment === undefined || events.length === 0 || isUnderWay) {
-      if (begun.stored === this.storedVersion) this.unreadStored = false
+      if (begun.stored === this.storedVersion) {
+        this.unreadStored = false
+        this.taker.met()
+      }
       return
     }
     const first = segment.number === begun.from.segment ? begun.from.index : 0
@@ -177,17 +177,10 @@ export class SegmentSide {
   }
 
   private meetStored(event: Segment["events"][number], segment: number, index: number): boolean {
-    if (segment !== this.idsOf) {
-      this.idsOf = segment
-      this.idsBefore = this.ids
-      this.ids = new Set()
-    }
     const facts: EventFacts = { ...event, shared: undefined }
     if (this.isRereading) {
       const known = this.handed[this.at]!
-      if (known.id !== event.id && this.idsBefore.has(event.id)) return true
       if (known.id !== event.id) throw new Error(`segment ${segment} has ${event.id} at ${index}, where it had ${known.id}`)
-      this.ids.add(event.id)
       return this.meet(known, facts)
     }
     const item = new SegmentItem(facts, event.targets[0]!)
@@ -195,8 +188,7 @@ export class SegmentSide {
     item.index = index
     item.event = undefined
     item.side = this
-    if (this.idsBefore.has(item.id)) item.state = "decided"
-    this.ids.add(item.id)
+    if (isErased(event)) item.state = "decided"
     return this.meet(item, facts)
   }
 

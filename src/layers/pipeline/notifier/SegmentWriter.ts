@@ -27,6 +27,9 @@ export class SegmentWriter {
   private underWayBytes = 0
   private underWay: ReadonlyArray<BufferedEvent> = []
   private appendedMs = -Infinity
+  /** Events that ever came. */
+  private added = 0
+  private readonly some = Latch.makeUnsafe(false)
   private readonly work = Latch.makeUnsafe(false)
   private readonly core: Core
   private readonly store: Segments["Service"]
@@ -47,6 +50,7 @@ export class SegmentWriter {
     if (last === undefined || last.id !== event.id) {
       last = new BufferedEvent(event, ticket)
       this.queue.push(last)
+      this.added++
       this.queuedBytes += last.body.byteLength
       this.core.hold(last)
       ticket.open++
@@ -57,6 +61,17 @@ export class SegmentWriter {
     last.targets.push(item)
     side.add(item)
   }
+
+  /** Waits until what it holds now is durable. */
+  readonly flushed: Effect.Effect<void> = Effect.suspend(() => {
+    const until = this.added
+    const wait: Effect.Effect<void> = Effect.suspend(() => {
+      if (this.added - this.size >= until) return Effect.void
+      this.some.closeUnsafe()
+      return Effect.andThen(this.some.await, wait)
+    })
+    return wait
+  })
 
   /** Never ends by itself; fails when the stream was taken over. */
   readonly loop: Effect.Effect<never, SegmentsError> = Effect.suspend(() => {
@@ -94,6 +109,7 @@ export class SegmentWriter {
       this.underWayBytes = 0
       this.written(batch, number)
       this.bound()
+      this.some.openUnsafe()
       this.core.idle.openUnsafe()
     })
   }
