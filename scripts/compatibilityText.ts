@@ -22,6 +22,10 @@ const unseen: ReadonlyArray<string> = [
   "The metadata of an event is the schema at its place in the stream, without a schema change first, also after a restart.",
   "The subscription API listens on 127.0.0.1 only. Another address needs a token ([configuration.md](configuration.md)).",
   "`timestamp` and the text of dates, intervals, money and bytea do not follow the settings of the database or the role any more: UTC, ISO.",
+  "Rows of a snapshot have the types and text forms, `lsn` and `timestamp` of the stream, and the header `webhook-snapshot: true`; no row is lost, " +
+  "and none is older than what came before it ([snapshot.md](snapshot.md)). Before: forms of their own, lsn `0/0`, rows lost and repeated.",
+  "Snapshots: `a*` and quoted names are patterns, exclusions take patterns, a table that is not there is an error that names the nearest. " +
+  "Requests are recorded in the source database, and an interrupted one goes on. `pgstream snapshot` follows the slot where nobody else does.",
   "In a schema of more than 100 tables a transaction makes one entry, at its end; its row events before that carry the entry before."
 ]
 
@@ -35,7 +39,8 @@ interface Line {
 const lines: ReadonlyArray<Line> = [
   { original: "any available PostgreSQL server, as long as it has `wal2json` installed", now: "any, from 13 on, with `wal_level = logical`", why: "pgoutput is part of every server; wal2json may not even be loaded since the releases of August 2026 unless the server allows it" },
   { original: "`docker-compose -f build/docker/docker-compose.yml --profile pg2webhook up`", now: "`docker compose -f …`", why: "version 1 of Compose is gone; path and profile are the same" },
-  { original: "`PGSTREAM_POSTGRES_SNAPSHOT_STORE_URL`, `PGSTREAM_POSTGRES_SNAPSHOT_TABLES`, YAML `mode: snapshot_and_replication`, `snapshot:`", now: "an error that says so", why: "copies of rows that are there come later; to pass over the key would lose them" },
+  { original: "YAML \"with initial snapshot\": `mode: replication`", now: "`mode: snapshot_and_replication`", why: "as written it starts, copies nothing, and says so; before, it copied nothing in silence" },
+  { original: "`schema.mode: pgdump_pgrestore`", now: "`schemalog`", why: "nothing is restored into a webhook; the other is taken for it, with a warning (before, with a mode that copies: an error)" },
   { original: "the cache's `refresh_interval` is the staleness of a subscription", now: "a subscription acts at its place in the stream", why: "with the store in the source its row is read from the WAL; the interval counts for a store elsewhere" },
   { original: "`./pgstream status`", now: "`pgstream status`, or `npx pgstream status` in a clone", why: "a package, not a binary in the folder" },
   { original: "`Migration current version: 7`", now: "`Migration current version: 4`", why: "our own migrations" },

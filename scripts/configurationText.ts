@@ -38,13 +38,15 @@ const tail = `## Flags
 
 | flag | commands | key |
 |---|---|---|
-| \`--postgres-url\` | init, destroy, status, run, start | \`PGSTREAM_POSTGRES_LISTENER_URL\` |
-| \`--replication-slot\` | init, destroy, status, run, start | \`PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME\` |
+| \`--postgres-url\` | init, destroy, status, run, start, snapshot | \`PGSTREAM_POSTGRES_LISTENER_URL\` |
+| \`--replication-slot\` | init, destroy, status, run, start, snapshot | \`PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME\` |
 | \`--plugin\` | init, run, start | \`PGSTREAM_POSTGRES_REPLICATION_PLUGIN_NAME\` |
 | \`--source postgres\`, \`--source-url\` | run, start | switches the injector on; the same as \`--postgres-url\` |
 | \`--log-level\`, \`--log-format\`, \`--no-color\` | all | \`PGSTREAM_LOG_LEVEL\`, \`PGSTREAM_LOG_FORMAT\`, \`PGSTREAM_LOG_NO_COLOR\` |
 | \`-c\`, \`--config\` | all | the file |
 | \`--adopt\`, \`--wait\`, \`--keep-identities\`, \`--print-sql\` | init | see \`pgstream init --help\` |
+| \`--snapshot-tables\` | run, start | \`PGSTREAM_POSTGRES_SNAPSHOT_TABLES\`, and the mode \`snapshot_and_replication\` |
+| \`--tables\`, \`--excluded-tables\`, \`--mode\` | snapshot | \`PGSTREAM_POSTGRES_SNAPSHOT_TABLES\`, \`…_EXCLUDED_TABLES\`, \`…_MODE\` |
 | \`--init\` | run, start | do what init does before |
 | \`--json\` | status | |
 
