@@ -22,12 +22,14 @@ export * as Decoder from "./domain/Decoder.ts"
 
 // Services: what callers may rely on.
 export { AcknowledgeGate } from "./services/AcknowledgeGate.ts"
+export { AddressGuard, AddressRefused } from "./services/AddressGuard.ts"
 export { ApiCaller, type Caller } from "./services/ApiCaller.ts"
 export { ApiTokenRefused, ApiTokens, ApiTokensError, type MadeToken, type NewToken, type StoredToken } from "./services/ApiTokens.ts"
 export { AuditLog, type AuditAction } from "./services/Audit.ts"
 export { ChangeSource, SourceError, type Plugin, type SourceConnection } from "./services/ChangeSource.ts"
 export { Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate, type EndpointCount } from "./services/Checkpoint.ts"
 export { Endpoints, EndpointsError } from "./services/Endpoints.ts"
+export { EndpointTests, type EndpointTested } from "./services/EndpointTests.ts"
 export {
   EndpointRefused, EndpointStore, EndpointStoreError, type EndpointChange, type RotatedSecret, type SecretRequest
 } from "./services/EndpointStore.ts"
@@ -42,7 +44,7 @@ export { Notifier, NotifierError, type Notifying, type Settled } from "./service
 export { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
 export { RemovedRows } from "./services/RemovedRows.ts"
 export { SchemaLog } from "./services/SchemaLog.ts"
-export { ApiSettings, NotifierSettings, notifierDefaults, SecretSettings, SourceSettings, StoreSettings } from "./services/Settings.ts"
+export { ApiSettings, NotifierSettings, notifierDefaults, SecretSettings, SourceSettings, StoreSettings, SubscriptionSettings } from "./services/Settings.ts"
 export { Setup, SetupError, type DestroyReport, type Finding, type InitOptions, type InitReport, type StatusReport } from "./services/Setup.ts"
 export {
   CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type Copy, type CopySpec, type Created
@@ -52,7 +54,9 @@ export { Snapshotter, SnapshotError, type Copying } from "./services/Snapshotter
 export { TableReader, TableReaderError } from "./services/TableReader.ts"
 export { SourceProbe } from "./services/SourceProbe.ts"
 export { SubscriptionCache } from "./services/SubscriptionCache.ts"
-export { SubscriptionStore, SubscriptionStoreError, type SubscriptionKey } from "./services/SubscriptionStore.ts"
+export {
+  SubscriptionStore, SubscriptionStoreError, TooManySubscriptions, type RemovedSubscription, type SubscriptionKey
+} from "./services/SubscriptionStore.ts"
 export { SchemaLogError, TableShapes, type ShapesInForce } from "./services/TableShapes.ts"
 export { Transformer } from "./services/Transformer.ts"
 export { WebhookTransport } from "./services/WebhookTransport.ts"

@@ -3,6 +3,7 @@
  * stands for `Checkpoint`, `Layers.CheckpointMemory.layer` too. AppLive shows what needs what.
  */
 // Stages, without a driver.
+export * as EndpointTestsLive from "../pipeline/EndpointTestsLive.ts"
 export * as FilterNone from "../pipeline/FilterNone.ts"
 export * as HeartbeatNone from "../pipeline/HeartbeatNone.ts"
 export * as Injector from "../pipeline/Injector.ts"
