@@ -48,6 +48,9 @@ const contextFor = ({ ca, client }: Certificates): SecureContext => {
 
 const NO_CERTIFICATES: Certificates = { ca: null, client: null }
 
+/** What nobody waits for any more must not end the process. */
+const ignore = (): void => undefined
+
 const refused = (ready: Parameters<Connect>[1]): Socket => {
   queueMicrotask(() => ready(new AddressNotAllowed("address not allowed"), undefined))
   return new Socket()
@@ -64,7 +67,7 @@ const direct = (host: string, port: number, guard: Guard): Connect => {
       ...(onread === undefined ? {} : { onread })
     })
     const failed = (error: Error) => ready(error, undefined)
-    socket.once("error", failed)
+    socket.on("error", ignore).once("error", failed)
     socket.once("connect", () => {
       socket.off("error", failed)
       if (guard.refusal(host, socket.remoteAddress ?? "", port) === undefined) return ready(undefined, socket)
@@ -87,7 +90,7 @@ const secured = (open: Connect, host: string, secureContext: SecureContext): Con
         ...(session === undefined ? {} : { session })
       })
       const failed = (failure: Error) => ready(failure, undefined)
-      socket.once("error", failed)
+      socket.on("error", ignore).once("error", failed)
       // A session that was made before the certificate was verified would skip that the next time.
       socket.on("session", (made) => {
         if (socket.authorized) session = made
