@@ -18,7 +18,7 @@ import { Checkpoint } from "../../src/services/Checkpoint.ts"
 import { Segments, SegmentsError } from "../../src/services/Segments.ts"
 import { SecretSettings } from "../../src/services/Settings.ts"
 import { suite } from "../suites/SegmentsSuite.ts"
-import { testDatabase } from "../support/database.ts"
+import { eventually, testDatabase } from "../support/database.ts"
 import { OpenSession } from "../support/sessions.ts"
 import { migratedStore } from "../support/store.ts"
 
@@ -112,6 +112,17 @@ describe("tables of segments", () => {
     await dump.end()
     await service.run((segments) => segments.pass(stream, new Map()))
     assert.strictEqual(exist(tables), "fff")
+  })
+
+  it("of which nothing is waited for go by themselves", async () => {
+    const [stream, endpoint] = [newStream(), randomUUID()]
+    const service = makeProcess({ limits: { idleMs: 200, trimEveryMs: 20 } })
+    await service.run((segments) => segments.open(stream, 0))
+    await fill(service, stream, endpoint, 1, 2)
+    const tables = tablesOf(stream)
+    await service.run((segments) => segments.pass(stream, new Map([[endpoint, { segment: 2, index: 1 }]])))
+    await eventually("the table is gone", () => exist(tables) === "f")
+    assert.strictEqual(await service.run((segments) => segments.append(stream, [event(3, endpoint)])), 3)
   })
 
   it("of two streams are apart, and one that cannot be made any more leaves the full one in use", async () => {

@@ -11,10 +11,13 @@ export interface SegmentLimits {
   /** An empty log gives its table up when that has so many bytes, or was not written to for so long. */
   readonly idleBytes: number
   readonly idleMs: number
+  /** How often what could not be given back at once is tried again. */
+  readonly trimEveryMs: number
 }
 
 export const defaultLimits: SegmentLimits = {
-  tableSegments: 65_536, tableBytes: 256 * 1024 * 1024, idleBytes: 16 * 1024 * 1024, idleMs: 60_000
+  tableSegments: 65_536, tableBytes: 256 * 1024 * 1024, idleBytes: 16 * 1024 * 1024, idleMs: 60_000,
+  trimEveryMs: 30_000
 }
 
 export interface SegmentTable {

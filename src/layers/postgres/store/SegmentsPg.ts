@@ -6,7 +6,6 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as Segment from "../../../domain/Segment.ts"
 import * as SegmentCodec from "../../../domain/SegmentCodec.ts"
@@ -23,9 +22,6 @@ import { make as makeStore, type SegmentStore } from "./SegmentsPgStore.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 import { trim } from "./SegmentTables.ts"
-
-/** How often what could not be trimmed at once is tried again. */
-const TRIM_EVERY = "30 seconds"
 
 /** The next table, before the first segment and when the one before is full. That one then is ended. */
 const makeRoom = (store: SegmentStore, log: SegmentLog, first: number): Effect.Effect<void, SegmentsError> => {
@@ -85,9 +81,9 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
 
   const trimmed = (log: SegmentLog) =>
     trim(store, log).pipe(Effect.catch((error) => Effect.logWarning("Segments cannot be trimmed; trying again later.", error)))
-  yield* Effect.forEach(logs.values(), (log) => log.lock.withPermits(1)(trimmed(log)), { discard: true }).pipe(
-    Effect.repeat(Schedule.spaced(TRIM_EVERY)), Effect.delay(TRIM_EVERY), Effect.forkScoped
-  )
+  const trimAll = Effect.suspend(() =>
+    Effect.forEach([...logs.values()], (log) => log.lock.withPermits(1)(trimmed(log)), { discard: true }))
+  yield* Effect.sleep(limits.trimEveryMs).pipe(Effect.andThen(trimAll), Effect.forever, Effect.forkScoped)
 
   return Segments.of({
     open: (id, position) =>
