@@ -182,6 +182,27 @@ describe("subscriptions", () => {
   })
 })
 
+describe("a store elsewhere, and a source that does not answer", () => {
+  const away = ["--postgres-url", "postgres://postgres@127.0.0.1:1/gone?connect_timeout=2", "--replication-slot", slot]
+  const env = { PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL: database.url }
+
+  it("list and add need the store alone", async () => {
+    const added = await pgstream(["subscriptions", "add", `${base}/away`, ...away], env)
+    assert.strictEqual(added.code, 0, added.stderr)
+    const listed = await pgstream(["subscriptions", "list", ...away], env)
+    assert.strictEqual(listed.code, 0, listed.stderr)
+    assert.match(listed.stdout, /^[0-9a-f]{8}  [0-9a-f]{8}  \*\.\* {4}all {5}- {6}http/m)
+    assert.include(listed.stderr, "states of the endpoints cannot be read now")
+  })
+
+  it("what is done to an endpoint of a stream needs the source, and says so", async () => {
+    const { code, stderr } = await pgstream(["subscriptions", "pause", `${base}/away`, ...away], env)
+    assert.strictEqual(code, 1)
+    assert.match(stderr, /Cannot reach the store, or the source that names the stream[\s\S]*StoreUnavailable\n$/)
+    assert.strictEqual((await pgstream(["subscriptions", "remove", `${base}/away`, ...away], env)).code, 0)
+  })
+})
+
 describe("tokens", () => {
   it("add prints the token once; list never shows it", async () => {
     const made = await run("tokens", "add", "grafana", "--scope", "read", "--expires", "90d")
