@@ -48,6 +48,14 @@ export class NoSuchEndpoint extends HttpApiError.Problem<NoSuchEndpoint>()("NoSu
   type: "urn:pgstream:problem:NoSuchEndpoint", status: 404, title: "No such endpoint"
 }, common("NoSuchEndpoint")) {}
 
+export class NoSuchDelivery extends HttpApiError.Problem<NoSuchDelivery>()("NoSuchDelivery", {
+  type: "urn:pgstream:problem:NoSuchDelivery", status: 404, title: "No such delivery"
+}, common("NoSuchDelivery")) {}
+
+export class NoSuchCommand extends HttpApiError.Problem<NoSuchCommand>()("NoSuchCommand", {
+  type: "urn:pgstream:problem:NoSuchCommand", status: 404, title: "No such command"
+}, common("NoSuchCommand")) {}
+
 export class UrlTaken extends HttpApiError.Problem<UrlTaken>()("UrlTaken", {
   type: "urn:pgstream:problem:UrlTaken", status: 409, title: "Another endpoint has this URL"
 }, common("UrlTaken")) {}

@@ -15,6 +15,7 @@ import { MUST_BE_OBJECT, NamedFields } from "./ApiNamedFields.ts"
 import * as Problems from "./ApiProblems.ts"
 import { absolute, EXPECTED_URL, url } from "./ApiUrl.ts"
 import * as CopyApi from "./CopyApi.ts"
+import * as DeliveryApi from "./DeliveryApi.ts"
 import * as EndpointApi from "./EndpointApi.ts"
 import * as EndpointToolsApi from "./EndpointToolsApi.ts"
 
@@ -204,6 +205,7 @@ export const SubscriptionApi = HttpApi.make("pgstream")
   .add(EndpointApi.Endpoints)
   .add(EndpointToolsApi.EndpointTools)
   .add(CopyApi.Copies)
+  .add(DeliveryApi.Deliveries)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({
     title: "pgstream",

@@ -13,7 +13,7 @@ import { Endpoints } from "../../src/services/Endpoints.ts"
 import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { Listener } from "../../src/services/Listener.ts"
 import { StoreProbe } from "../../src/services/StoreProbe.ts"
-import { copiesInMemory, guardNothing, settingsLayer, startApi, testsAccepted } from "../support/api.ts"
+import { copiesInMemory, deliveriesInMemory, guardNothing, settingsLayer, startApi, testsAccepted } from "../support/api.ts"
 import { testDatabase } from "../support/database.ts"
 import { eventually } from "../support/eventually.ts"
 import { startServer } from "../support/PostgresServer.ts"
@@ -25,7 +25,7 @@ const on = (url: string) =>
     Layer.provideMerge(SubscriptionStorePg.layer),
     Layer.provide(migratedStore(url)),
     Layer.merge(settingsLayer()),
-    Layer.merge(Layer.merge(guardNothing, testsAccepted)),
+    Layer.merge(Layer.mergeAll(guardNothing, testsAccepted, deliveriesInMemory)),
     Layer.merge(Layer.mock(Endpoints, { get: () => undefined, fetch: () => Effect.never })),
     Layer.merge(Layer.mock(EndpointStore, {}))
   )

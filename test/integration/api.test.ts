@@ -222,7 +222,10 @@ api("the docs page and the OpenAPI document describe it", Effect.gen(function*()
   assert.deepStrictEqual(Object.keys(openapi.paths), [
     "/webhooks/subscribe", "/webhooks/unsubscribe", "/webhooks/subscriptions", "/webhooks/subscriptions/{id}",
     "/webhooks/endpoints", "/webhooks/endpoints/{id}", "/webhooks/endpoints/{id}/rotate-secret", "/webhooks/endpoints/{id}/test",
-    "/webhooks/subscriptions/{id}/snapshot", "/webhooks/snapshots", "/webhooks/snapshots/{id}"
+    "/webhooks/subscriptions/{id}/snapshot", "/webhooks/snapshots", "/webhooks/snapshots/{id}",
+    "/webhooks/deliveries", "/webhooks/deliveries/blocking", "/webhooks/deliveries/counts", "/webhooks/deliveries/commands",
+    "/webhooks/deliveries/commands/{id}", "/webhooks/deliveries/{endpoint}/{id}", "/webhooks/deliveries/retry", "/webhooks/deliveries/replay",
+    "/webhooks/deliveries/purge", "/webhooks/verify"
   ])
   assert.deepStrictEqual(Object.keys(openapi.paths["/webhooks/subscribe"]!["post"]!.responses), ["201", "400", "401", "403", "409", "413", "415", "500", "503"])
   assert.notMatch(docs.text, /<script[^>]* src=/)

@@ -5,10 +5,15 @@ import { request as httpRequest } from "node:http"
 import * as ApiServer from "../../src/layers/http/ApiServer.ts"
 import * as ApiTokensMemory from "../../src/layers/memory/ApiTokensMemory.ts"
 import * as CopyRequestsMemory from "../../src/layers/memory/CopyRequestsMemory.ts"
+import * as DeliveryAdminMemory from "../../src/layers/memory/DeliveryAdminMemory.ts"
+import * as DeliveryCommandsMemory from "../../src/layers/memory/DeliveryCommandsMemory.ts"
 import * as EndpointStoreMemory from "../../src/layers/memory/EndpointStoreMemory.ts"
 import * as EndpointsMemory from "../../src/layers/memory/EndpointsMemory.ts"
+import * as SegmentsMemory from "../../src/layers/memory/SegmentsMemory.ts"
+import * as SequenceRangesMemory from "../../src/layers/memory/SequenceRangesMemory.ts"
 import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
 import * as TableCatalogMemory from "../../src/layers/memory/TableCatalogMemory.ts"
+import * as VerifyMemory from "../../src/layers/memory/VerifyMemory.ts"
 import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
 import * as WebhookTransportMemory from "../../src/layers/memory/WebhookTransportMemory.ts"
 import * as CopyAskingLive from "../../src/layers/pipeline/CopyAskingLive.ts"
@@ -17,11 +22,15 @@ import { AddressGuard } from "../../src/services/AddressGuard.ts"
 import type { ApiTokens } from "../../src/services/ApiTokens.ts"
 import type { CopyAsking } from "../../src/services/CopyAsking.ts"
 import type { CopyRequests } from "../../src/services/CopyRequests.ts"
+import { CurrentStream } from "../../src/services/CurrentStream.ts"
+import type { DeliveryAdmin } from "../../src/services/DeliveryAdmin.ts"
+import type { DeliveryCommands } from "../../src/services/DeliveryCommands.ts"
 import type { Endpoints } from "../../src/services/Endpoints.ts"
 import type { EndpointTests } from "../../src/services/EndpointTests.ts"
 import type { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { ApiSettings, type ApiSettingsShape } from "../../src/services/Settings.ts"
 import type { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
+import type { Verify } from "../../src/services/Verify.ts"
 
 export const apiSettings: ApiSettingsShape = {
   host: "127.0.0.1", port: 0, token: undefined, readTimeoutMs: 5_000, writeTimeoutMs: 10_000,
@@ -48,11 +57,18 @@ const catalog = TableCatalogMemory.layer({
 /** Copies are kept in memory; nobody works on them. */
 export const copiesInMemory = CopyAskingLive.layer.pipe(Layer.provideMerge(CopyRequestsMemory.layer), Layer.provide(catalog))
 
+/** Deliveries and commands in memory; nobody carries these out. No number was given yet. */
+export const deliveriesInMemory = Layer.mergeAll(
+  DeliveryAdminMemory.layer, DeliveryCommandsMemory.layer, VerifyMemory.layer(() => new Map()),
+  Layer.succeed(CurrentStream, { identify: Effect.succeed({ systemIdentifier: "1", slotName: "s" }) })
+).pipe(Layer.provide(Layer.mergeAll(SegmentsMemory.layer, SequenceRangesMemory.layer)))
+
 /** Store and endpoints in memory, with their tables; copies of that source. */
 export const memory: Layer.Layer<
-  AddressGuard | CopyAsking | CopyRequests | EndpointTests | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
+  AddressGuard | CurrentStream | DeliveryAdmin | DeliveryCommands | Verify | CopyAsking | CopyRequests | EndpointTests | ApiTokens | SubscriptionStore | Endpoints | EndpointStore | WebhookTables.WebhookTables
 > = Layer.mergeAll(
   guardNothing,
+  deliveriesInMemory,
   testsAccepted,
   ApiTokensMemory.layer,
   copiesInMemory.pipe(Layer.provideMerge(SubscriptionStoreMemory.layer)),

@@ -56,6 +56,7 @@ import * as RemovedRowsPg from "../postgres/store/RemovedRowsPg.ts"
 import * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
+import * as DeliveriesLive from "./DeliveriesLive.ts"
 
 /** Settings and the two databases: below everything else. */
 export const databases = (settings: AppSettings) =>
@@ -87,13 +88,16 @@ export const pipelineLayer = (settings: AppSettings) =>
     TransformerNone.layer,
     Snapshotter.layer.pipe(Layer.provide(Layer.mergeAll(TableReaderPg.layer, CopyRequestsPg.layer))),
     ApiServer.layer.pipe(Layer.provide(StreamBehindPg.layer), Layer.provide(EndpointStorePg.layer), Layer.provide(ApiTokensPg.layer), Layer.provide(copies),
+      Layer.provide(DeliveriesLive.tools),
       Layer.provide(AddressGuardLive.layer), Layer.provide(EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer)))),
     Health.layer.pipe(
       Layer.provide(HealthChecksLive.layer),
       Layer.provide(Layer.mergeAll(StoreProbePg.layer, SourceProbePg.layer()))
     ),
-    PublicationScan.layer(settings.schemaScanIntervalMs)
+    PublicationScan.layer(settings.schemaScanIntervalMs),
+    DeliveriesLive.worker
   ).pipe(
+    Layer.provide(DeliveriesLive.told),
     Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),
     Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer,
       SegmentsPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer, DeadRetention.layer)),

@@ -18,6 +18,7 @@ import { SubscriptionStore, type SubscriptionStoreError, type TooManySubscriptio
 import { Withdrawals } from "../../services/Withdrawals.ts"
 import * as ApiEndpointTools from "./ApiEndpointTools.ts"
 import * as CopyHandlers from "./CopyHandlers.ts"
+import * as DeliveryHandlers from "./DeliveryHandlers.ts"
 import * as EndpointHandlers from "./EndpointHandlers.ts"
 
 /** An answer does not wait longer than this for what it only adds, ms. */
@@ -151,4 +152,4 @@ const namedFields = HttpApiMiddleware.layerSchemaErrorTransform(NamedFields, (er
 })
 
 /** The groups with their middleware: what `HttpApiBuilder.layer(SubscriptionApi)` needs. */
-export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer, ApiEndpointTools.layer, CopyHandlers.layer), namedFields)
+export const layer = Layer.provideMerge(Layer.mergeAll(handlers, EndpointHandlers.layer, ApiEndpointTools.layer, CopyHandlers.layer, DeliveryHandlers.layer), namedFields)

@@ -25,6 +25,9 @@ import * as Problems from "../../services/ApiProblems.ts"
 import type { ApiTokens } from "../../services/ApiTokens.ts"
 import type { CopyAsking } from "../../services/CopyAsking.ts"
 import type { CopyRequests } from "../../services/CopyRequests.ts"
+import type { CurrentStream } from "../../services/CurrentStream.ts"
+import type { DeliveryAdmin } from "../../services/DeliveryAdmin.ts"
+import type { DeliveryCommands } from "../../services/DeliveryCommands.ts"
 import type { Endpoints } from "../../services/Endpoints.ts"
 import type { EndpointStore } from "../../services/EndpointStore.ts"
 import type { EndpointTests } from "../../services/EndpointTests.ts"
@@ -32,6 +35,7 @@ import { ApiSettings, type ApiSettingsShape } from "../../services/Settings.ts"
 import { MUST_BE_OBJECT } from "../../services/ApiNamedFields.ts"
 import { MAX_BODY_BYTES, SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import type { SubscriptionStore } from "../../services/SubscriptionStore.ts"
+import type { Verify } from "../../services/Verify.ts"
 import * as ApiGuard from "./ApiGuard.ts"
 import * as ApiHandlers from "./ApiHandlers.ts"
 import * as ApiTokenSet from "./ApiTokenSet.ts"
@@ -216,6 +220,6 @@ export const serve = Effect.gen(function*() {
 })
 
 type Requirements =
-  ApiSettings | ApiTokens | CopyAsking | CopyRequests | SubscriptionStore | Endpoints | EndpointStore | EndpointTests | AddressGuard
+  ApiSettings | ApiTokens | CurrentStream | DeliveryAdmin | DeliveryCommands | Verify | CopyAsking | CopyRequests | SubscriptionStore | Endpoints | EndpointStore | EndpointTests | AddressGuard
 
 export const layer: Layer.Layer<never, ListenError, Requirements> = Layer.effectDiscard(serve)

@@ -1,6 +1,7 @@
 /** Keys that work. Order = order of `docs/configuration.md`. */
 import type { Key } from "./Key.ts"
 import { guard } from "./KeysGuard.ts"
+import { log } from "./KeysLog.ts"
 import { snapshot } from "./KeysSnapshot.ts"
 
 const source: ReadonlyArray<Key> = [
@@ -85,6 +86,7 @@ export const working: ReadonlyArray<{ readonly title: string; readonly keys: Rea
   { title: "Store", keys: store },
   { title: "Encryption at rest", keys: secrets },
   { title: "Deliveries", keys: notifier },
+  { title: "Delivery log and notices", keys: log },
   { title: "Hosts that webhooks may reach", keys: guard },
   { title: "API and health", keys: api },
   { title: "Injector and logging", keys: others }

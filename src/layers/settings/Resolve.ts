@@ -7,9 +7,11 @@ import * as Result from "effect/Result"
 import * as PostgresUrl from "../../domain/PostgresUrl.ts"
 import type { AddressGuardSettingsShape } from "../../services/AddressGuard.ts"
 import type { Plugin } from "../../services/ChangeSource.ts"
+import type { DeliveryLogSettingsShape, NoticeSettingsShape } from "../../services/DeliverySettings.ts"
 import { notifierDefaults, type ApiSettingsShape, type NotifierSettingsShape, type SecretSettingsShape, type SourceSettingsShape, type StoreSettingsShape } from "../../services/Settings.ts"
 import type { SnapshotSettingsShape } from "../../services/SnapshotSettings.ts"
 import { collect, type Collected, type Input, type Problem } from "./Collect.ts"
+import { readDeliveryLog, readNotices } from "./ResolveLog.ts"
 import { readProxies } from "./ResolveProxy.ts"
 import type { ProxySettingsShape } from "../../services/ProxySettings.ts"
 import { Reader } from "./Reader.ts"
@@ -28,6 +30,8 @@ export interface AppSettings {
   readonly subscriptions: { readonly max: number }
   readonly secrets: SecretSettingsShape
   readonly notifier: NotifierSettingsShape
+  readonly deliveryLog: DeliveryLogSettingsShape
+  readonly notices: NoticeSettingsShape
   readonly api: ApiSettingsShape
   readonly guard: AddressGuardSettingsShape
   readonly proxies: ProxySettingsShape
@@ -68,6 +72,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   }
   const subscriptions = { max: reader.count("store.max", 10_000) }
   const notifier = readNotifier(reader)
+  const [deliveryLog, notices] = [readDeliveryLog(reader), readNotices(reader)]
   const api = readApi(reader)
   const guard = readGuard(reader, api)
   const proxies = readProxies(reader, collected, guard)
@@ -77,7 +82,7 @@ export const resolve = (input: Input, need: Need): Resolved => {
   const log = readLog(reader)
   const settings: AppSettings | undefined = source === undefined ? undefined : {
     source: source.settings, store: store.settings ?? { url: source.settings.url, inSource: true, refreshIntervalMs: 60_000 },
-    snapshot, subscriptions, secrets, notifier, api, guard, proxies, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
+    snapshot, subscriptions, secrets, notifier, deliveryLog, notices, api, guard, proxies, injector, plugin, schemaScanIntervalMs, log, targetConfigured: store.configured
   }
   return { settings, problems: sorted(collected.problems), warnings: sorted(collected.warnings) }
 }

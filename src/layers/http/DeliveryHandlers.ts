@@ -1,0 +1,157 @@
+/** What the API does with deliveries: reads, and orders that the running service carries out. */
+import * as Effect from "effect/Effect"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as Redacted from "effect/Redacted"
+import * as Result from "effect/Result"
+import * as DeliverySelector from "../../domain/DeliverySelector.ts"
+import { AddressGuard } from "../../services/AddressGuard.ts"
+import { ApiCaller } from "../../services/ApiCaller.ts"
+import * as Problems from "../../services/ApiProblems.ts"
+import * as Audit from "../../services/Audit.ts"
+import { CurrentStream } from "../../services/CurrentStream.ts"
+import { BadCursor, DeliveryAdmin, type DeliveryAdminError } from "../../services/DeliveryAdmin.ts"
+import { DEFAULT_PAGE, type ListQuery, type ReplayRequest, timeOf } from "../../services/DeliveryApi.ts"
+import { type CommandKind, DeliveryCommands } from "../../services/DeliveryCommands.ts"
+import * as Views from "../../services/DeliveryViews.ts"
+import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { Verify } from "../../services/Verify.ts"
+
+/** Commands in one answer. */
+const MAX_COMMANDS = 100
+
+const STORE_AWAY = "The store of the deliveries, or the source that names the stream, does not answer now; try again."
+const STORE_REFUSED = "The store of the deliveries answered with an error; the service's log has it. What is wrong with it:   pgstream status"
+const NOT_THERE = "No delivery of this endpoint has this id among what is stored and what the log has. One that was delivered is not kept; "
+  + "one of an endpoint that is behind may wait in a segment:   GET /webhooks/deliveries/counts"
+const NO_COMMAND = "No command has this id; they are kept for 30 days. What there is:   GET /webhooks/deliveries/commands"
+const NOTHING_SAID = "says which deliveries are meant by nothing; say it, or that all are: {\"all\": true}"
+
+type StoreProblem = Problems.StoreUnavailable | Problems.StoreRefused
+
+const isAway = (error: object): boolean =>
+  ("unavailable" in error && error.unavailable === true) || ("_tag" in error && error._tag === "CurrentStreamError")
+
+const storeProblem = (error: object): Effect.Effect<never, StoreProblem> =>
+  isAway(error)
+    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
+    : Effect.andThen(
+      Effect.logError("The store refused what the API asked of it.", error),
+      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
+    )
+
+const invalid = (field: string, problem: string) =>
+  new Problems.InvalidRequest({ detail: `${field === "" ? "The body" : field} ${problem}.`, errors: [{ field, problem }] })
+
+const listProblem = (error: DeliveryAdminError): Effect.Effect<never, StoreProblem | Problems.InvalidRequest> =>
+  error.cause instanceof BadCursor
+    ? Effect.fail(invalid("cursor", "is not `next` of a page of this very query"))
+    : storeProblem(error)
+
+type Selection = Omit<typeof ReplayRequest.Type, "rate" | "url">
+
+const keyOf = (key: string | undefined) => (key === undefined ? {} : { key: Result.getOrThrow(DeliverySelector.parseKey(key)) })
+const times = (from: string | undefined, to: string | undefined) => ({
+  ...(from === undefined ? {} : { fromMs: timeOf(from)! }), ...(to === undefined ? {} : { toMs: timeOf(to)! })
+})
+
+const selectorOf = ({ endpoint, from, ids, key, state, table, to }: Selection): DeliverySelector.DeliverySelector => ({
+  ...(endpoint === undefined ? {} : { endpointId: endpoint.toLowerCase() }), ...(ids === undefined ? {} : { ids }),
+  ...(state === undefined ? {} : { state }), ...(table === undefined ? {} : { table }), ...keyOf(key), ...times(from, to)
+})
+
+const queryOf = ({ cursor, endpoint, from, id, key, limit, order, state, table, to }: typeof ListQuery.Type) => ({
+  selector: {
+    ...(endpoint === undefined ? {} : { endpointId: endpoint.toLowerCase() }), ...(id === undefined ? {} : { ids: [id] }),
+    ...(table === undefined ? {} : { table }), ...keyOf(key), ...times(from, to)
+  },
+  state, cursor, oldestFirst: order === "oldest", limit: limit === undefined ? DEFAULT_PAGE : Number(limit)
+})
+
+const isEndpointId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+
+export const layer = HttpApiBuilder.group(
+  SubscriptionApi,
+  "deliveries",
+  Effect.fn(function*(group) {
+    const admin = yield* DeliveryAdmin
+    const commands = yield* DeliveryCommands
+    const guard = yield* AddressGuard
+    const verify = yield* Verify
+    const current = yield* CurrentStream
+    const stream = Effect.catch(current.identify, storeProblem)
+
+    const found = Effect.fnUntraced(function*(id: string) {
+      const number = /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0
+      const command = yield* Effect.catch(commands.get(yield* stream, number), storeProblem)
+      return command === undefined ? yield* new Problems.NoSuchCommand({ detail: NO_COMMAND }) : Views.command(command)
+    })
+
+    const order = Effect.fnUntraced(function*(kind: CommandKind, selection: Selection, rate: number | undefined, url: string | undefined) {
+      const selector = selectorOf(selection)
+      if (DeliverySelector.isAll(selector) && selection.all !== true) return yield* invalid("", NOTHING_SAID)
+      const { name: by } = yield* ApiCaller
+      const target = url === undefined ? undefined : Redacted.make(url)
+      const id = yield* Effect.catch(commands.add(yield* stream, { kind, selector, target, rate, by }), storeProblem)
+      yield* Audit.record({ action: `deliveries.${kind}`, url, details: { command: id, selection: DeliverySelector.describe(selector) } })
+      return yield* Effect.catchTag(found(String(id)), "NoSuchCommand", Effect.die)
+    })
+
+    return group.handleAll({
+      list: Effect.fn("DeliveryApi.list")(function*({ query }) {
+        const page = yield* Effect.catch(admin.list(yield* stream, queryOf(query)), listProblem)
+        return Views.page(page)
+      }),
+      blocking: Effect.fn("DeliveryApi.blocking")(function*({ query: { endpoint } }) {
+        return Views.blocking(yield* Effect.catch(admin.blocking(yield* stream, endpoint), storeProblem))
+      }),
+      counts: Effect.fn("DeliveryApi.counts")(function*() {
+        return Views.counts(yield* Effect.catch(admin.counts(yield* stream), storeProblem))
+      }),
+      commands: Effect.fn("DeliveryApi.commands")(function*() {
+        const all = yield* Effect.catch(commands.list(yield* stream, MAX_COMMANDS), storeProblem)
+        return { commands: all.map(Views.command) }
+      }),
+      command: Effect.fn("DeliveryApi.command")(function*({ params: { id } }) {
+        return yield* found(id)
+      }),
+      cancel: Effect.fn("DeliveryApi.cancel")(function*({ params: { id } }) {
+        const { id: number } = yield* found(id)
+        yield* Effect.catch(commands.cancel(yield* stream, number), storeProblem)
+        return yield* found(id)
+      }),
+      show: Effect.fn("DeliveryApi.show")(function*({ params: { endpoint, id }, query }) {
+        const { name, scope } = yield* ApiCaller
+        const withBody = query.body === "true"
+        if (withBody && scope === "read") {
+          return yield* new Problems.ScopeTooSmall({
+            detail: `The token ${name} has the scope read, which sees no bodies. One with more:   pgstream tokens add NAME --scope manage`
+          })
+        }
+        const shown = isEndpointId(endpoint)
+          ? yield* Effect.catch(admin.show(yield* stream, endpoint.toLowerCase(), id, withBody), storeProblem)
+          : undefined
+        if (shown === undefined) return yield* new Problems.NoSuchDelivery({ detail: NOT_THERE })
+        if (withBody) yield* Audit.record({ action: "deliveries.show-body", details: { endpointId: endpoint, id } })
+        return Views.shown(shown, scope, withBody)
+      }),
+      retry: Effect.fn("DeliveryApi.retry")(function*({ payload: { rate, ...selection } }) {
+        return yield* order("retry", selection, rate, undefined)
+      }),
+      replay: Effect.fn("DeliveryApi.replay")(function*({ payload: { rate, url, ...selection } }) {
+        if (url !== undefined) {
+          yield* guard.check(url).pipe(Effect.mapError((refused) =>
+            new Problems.AddressNotAllowed({ detail: refused.message, errors: [{ field: "url", problem: refused.message }] })))
+        }
+        return yield* order("replay", selection, rate, url)
+      }),
+      purge: Effect.fn("DeliveryApi.purge")(function*({ payload }) {
+        return yield* order("purge", payload, undefined, undefined)
+      }),
+      verify: Effect.fn("DeliveryApi.verify")(function*({ query: { endpoint } }) {
+        const { scope } = yield* ApiCaller
+        const known = yield* Effect.catch(verify.known(yield* stream, endpoint?.toLowerCase()), storeProblem)
+        return { endpoints: known.map((each) => Views.numbers(each, scope)) }
+      })
+    })
+  })
+)

@@ -1,0 +1,145 @@
+/**
+ * Notices: a log line for each state that begins, and one signed POST to `PGSTREAM_NOTICE_URL`, tried again for an hour.
+ * What was told is remembered in the store, so that a restart within the state says nothing.
+ *
+ * Standard Webhooks: `webhook-id` `notice-<uuid>`, `webhook-timestamp`, `webhook-signature` with `PGSTREAM_NOTICE_SECRET`;
+ * the body is `{"type","timestamp","data":{"stream","endpoint","message","facts"}}` (docs/webhooks.md).
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Redacted from "effect/Redacted"
+import { randomUUID } from "node:crypto"
+import type { AttemptResult } from "../../domain/Delivery.ts"
+import * as Sending from "../../domain/Sending.ts"
+import * as StreamId from "../../domain/StreamId.ts"
+import type { Endpoint } from "../../domain/Subscription.ts"
+import { NoticeSettings, type NoticeSettingsShape } from "../../services/DeliverySettings.ts"
+import { CurrentStream } from "../../services/CurrentStream.ts"
+import { type Notice, type NoticeKind, Notices } from "../../services/Notices.ts"
+import { NoticeStore, type ToldNotice } from "../../services/NoticeStore.ts"
+import { NotifierSettings } from "../../services/Settings.ts"
+import { type EndpointConnection, WebhookTransport } from "../../services/WebhookTransport.ts"
+
+/** What waits to be told; beyond it the newest is only logged. */
+const MAX_WAITING = 1_000
+/** How long one is tried, ms. */
+const TRY_FOR_MS = 60 * 60 * 1_000
+/** POSTs at a time: one that hangs does not hold up all others. */
+const CONCURRENCY = 4
+const AFTER_FAILURE = "5 seconds"
+
+type Work =
+  | { readonly _tag: "Tell"; readonly notice: Notice; readonly atMs: number }
+  | { readonly _tag: "Over"; readonly kind: NoticeKind; readonly endpointId: string | undefined }
+
+const keyOf = (kind: NoticeKind, endpointId: string | undefined): string => `${kind} ${endpointId ?? ""}`
+
+const annotations = ({ endpointId, facts, kind }: Notice) => ({ notice: kind, ...(endpointId === undefined ? {} : { endpointId }), ...facts })
+
+const bodyOf = (stream: string, { beganAtMs, endpointId, facts, kind, message }: ToldNotice): Uint8Array =>
+  Buffer.from(JSON.stringify({
+    type: kind, timestamp: new Date(beganAtMs).toISOString(), data: { stream, endpoint: endpointId ?? null, message, facts }
+  }))
+
+const receiverAt = (url: string, { secret }: NoticeSettingsShape): Endpoint => ({
+  id: "notices", url, order: "none", concurrency: CONCURRENCY, paused: false, pausedReason: undefined,
+  ...(secret === undefined ? {} : {
+    sending: Sending.make("1", { ...Sending.empty, secrets: [{ secret: Redacted.value(secret), expiresAtMs: null }] })
+  })
+})
+
+const post = (connection: EndpointConnection, stream: string, notice: ToldNotice) =>
+  Effect.callback<AttemptResult>((resume) =>
+    connection.send(
+      { body: bodyOf(stream, notice), id: `notice-${notice.id}`, sequence: 0, endpointId: "notices", epoch: "" },
+      (result) => resume(Effect.succeed(result))
+    ))
+
+/** Succeeds when it was accepted, or when it is given up after an hour. */
+const deliver = Effect.fnUntraced(function*(
+  connection: EndpointConnection, schedule: ReadonlyArray<number>, stream: string, notice: ToldNotice
+) {
+  for (let [attempt, waited] = [0, 0]; ; attempt++) {
+    const result = yield* post(connection, stream, notice)
+    if (result._tag === "Accepted") return
+    const pause = schedule[Math.min(attempt, schedule.length - 1)] ?? TRY_FOR_MS
+    const reason = result._tag === "NoAnswer" ? result.reason : `HTTP ${result.status}`
+    if (waited + pause > TRY_FOR_MS) {
+      return yield* Effect.logWarning("A notice could not be posted; it is given up after an hour.").pipe(
+        Effect.annotateLogs({ notice: notice.kind, reason })
+      )
+    }
+    waited += pause
+    yield* Effect.sleep(pause)
+  }
+})
+
+export const make = Effect.gen(function*() {
+  const current = yield* CurrentStream
+  const store = yield* NoticeStore
+  const settings = yield* NoticeSettings
+  const { parkedScheduleMs } = yield* NotifierSettings
+  const transport = yield* WebhookTransport
+  const clock = yield* Clock.Clock
+  const waiting = yield* Queue.dropping<Work>(MAX_WAITING)
+  const posts = yield* Queue.dropping<ToldNotice>(MAX_WAITING)
+  /** Those told in this process, and not over: the many calls within a state cost a look here. */
+  const told = new Set<string>()
+  /** What an earlier process told is not known before. */
+  let loaded = false
+
+  const begin = Effect.fnUntraced(function*(stream: StreamId.StreamId, notice: Notice, atMs: number) {
+    const began: ToldNotice = { ...notice, id: randomUUID(), beganAtMs: atMs, sent: settings.url === undefined }
+    told.add(keyOf(notice.kind, notice.endpointId))
+    if (!(yield* store.tell(stream, began))) return
+    yield* Effect.logWarning(notice.message).pipe(Effect.annotateLogs(annotations(notice)))
+    yield* Queue.offer(posts, began)
+  })
+
+  const end = (stream: StreamId.StreamId, kind: NoticeKind, endpointId: string | undefined) =>
+    Effect.andThen(Effect.sync(() => told.delete(keyOf(kind, endpointId))), store.over(stream, kind, endpointId))
+
+  const work = Effect.gen(function*() {
+    const stream = yield* current.identify.pipe(Effect.tapError(() => Effect.sleep(AFTER_FAILURE)), Effect.eventually)
+    const before = yield* store.load(stream)
+    for (const notice of before) {
+      told.add(keyOf(notice.kind, notice.endpointId))
+      if (!notice.sent) yield* Queue.offer(posts, notice)
+    }
+    loaded = true
+    if (settings.url !== undefined) {
+      const connection = yield* transport.open(receiverAt(Redacted.value(settings.url), settings))
+      const one = Effect.flatMap(Queue.take(posts), (notice) =>
+        deliver(connection, parkedScheduleMs, StreamId.format(stream), notice).pipe(Effect.andThen(store.sent(stream, notice.id))))
+      for (let i = 0; i < CONCURRENCY; i++) yield* Effect.forkScoped(Effect.forever(Effect.catch(one, failed)))
+    }
+    const next = Effect.flatMap(Queue.take(waiting), (item) =>
+      item._tag === "Tell" ? begin(stream, item.notice, item.atMs) : end(stream, item.kind, item.endpointId))
+    return yield* Effect.forever(Effect.catch(next, failed))
+  })
+  yield* Effect.forkScoped(Effect.catch(work, failed))
+
+  return {
+    tell: (notice) => {
+      const key = keyOf(notice.kind, notice.endpointId)
+      if (told.has(key)) return
+      told.add(key)
+      if (!Queue.offerUnsafe(waiting, { _tag: "Tell", notice, atMs: clock.currentTimeMillisUnsafe() })) told.delete(key)
+    },
+    over: (kind, endpointId) => {
+      if (!told.delete(keyOf(kind, endpointId)) && loaded) return
+      Queue.offerUnsafe(waiting, { _tag: "Over", kind, endpointId })
+    }
+  } satisfies typeof Notices["Service"]
+})
+
+const failed = (error: unknown) =>
+  Effect.logWarning("A notice could not be recorded.").pipe(
+    Effect.annotateLogs({ seen: error instanceof Error ? error.message : "a fault of its own" }), Effect.andThen(Effect.sleep(AFTER_FAILURE))
+  )
+
+type Requirements = CurrentStream | NoticeStore | NotifierSettings | WebhookTransport
+
+export const layer: Layer.Layer<never, never, Requirements> = Layer.effect(Notices, make)
