@@ -130,7 +130,9 @@ export const SubscriptionSettings = Context.Reference<{
 export interface ApiSettingsShape {
   readonly host: string
   readonly port: number
-  /** Required on every request when set. */
+  /** Names of a Host header beside loopback and `host`, lower case. Absent or empty: none. */
+  readonly hosts?: ReadonlyArray<string>
+  /** One of those that a request needs, with the scope `manage`. */
   readonly token: Redacted.Redacted<string> | undefined
   readonly readTimeoutMs: number
   readonly writeTimeoutMs: number

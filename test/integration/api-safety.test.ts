@@ -138,6 +138,24 @@ api("no route that changes something takes a form, a foreign page, or a name tha
   assert.deepStrictEqual([...(yield* WebhookTables).subscriptions.values()].map(({ url }) => url), [HOOK])
 }))
 
+const statusOf = (get: (path: string, asking: { readonly headers: Record<string, string> }) => Effect.Effect<Answer>) =>
+  (host: string, origin?: string) =>
+    Effect.map(get("/webhooks/subscriptions", { headers: { host, ...(origin === undefined ? {} : { origin }) } }), ({ status }) => status)
+
+api("on loopback, a name of PGSTREAM_API_HOSTS is taken too, with its own pages, and no other", Effect.gen(function*() {
+  const status = statusOf((yield* startApi).get)
+  assert.strictEqual(yield* status("api.example.com"), 200)
+  assert.strictEqual(yield* status("API.example.com:443", "https://api.example.com:443"), 403)
+  assert.strictEqual(yield* status("api.example.com", "https://api.example.com"), 200)
+  for (const host of ["evil.example", "x.api.example.com", "api.example.com.evil.example", "10.0.0.1"]) assert.strictEqual(yield* status(host), 403, host)
+}), { hosts: ["api.example.com"] })
+
+api("beyond loopback, names of PGSTREAM_API_HOSTS are the only ones", Effect.gen(function*() {
+  const status = statusOf((yield* startApi).get)
+  for (const host of ["api.example.com:9900", "localhost", "10.0.0.1:9900", "[::1]"]) assert.strictEqual(yield* status(host), 200, host)
+  assert.strictEqual(yield* status("evil.example"), 403)
+}), { host: "0.0.0.0", hosts: ["api.example.com"] })
+
 const unreadable = (operation: "list") => new ApiTokensError({ operation, unavailable: true, cause: new Error("away") })
 
 api("a store that is away keeps the tokens that were read last", Effect.gen(function*() {

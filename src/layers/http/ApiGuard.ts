@@ -45,18 +45,25 @@ export const isLoopback = (name: string): boolean =>
   name === "localhost" || name.endsWith(".localhost") || name === "::1"
   || (isIP(name) === 4 && name.startsWith("127."))
 
-type Guarded = Pick<ApiSettingsShape, "host">
+type Guarded = Pick<ApiSettingsShape, "host" | "hosts">
+
+/** Names that are ours: a page cannot have bound them anew to this address. */
+const ownNames = ({ host, hosts = [] }: Guarded): (name: string) => boolean => {
+  const known = new Set([host.replace(/^\[|\]$/g, "").toLowerCase(), ...hosts])
+  return (name) => isLoopback(name) || known.has(name)
+}
 
 const hostProblem = (settings: Guarded) => {
-  const configured = settings.host.replace(/^\[|\]$/g, "").toLowerCase()
-  const open = !isLoopback(configured)
+  const isOwn = ownNames(settings)
+  const beyond = !isLoopback(settings.host.replace(/^\[|\]$/g, "").toLowerCase())
+  const anyName = beyond && (settings.hosts ?? []).length === 0
   return ({ headers: { host } }: Asked): NotAllowed | undefined => {
     const name = hostName(host ?? "")
-    if (name !== undefined && (open || isLoopback(name) || name === configured)) return undefined
+    if (name !== undefined && (anyName || isOwn(name) || (beyond && isIP(name) !== 0))) return undefined
     return new NotAllowed({
       detail: "The Host header names neither loopback nor the configured address. Use http://localhost with "
-        + "the API's port, or let the API listen on another address: "
-        + "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS, with PGSTREAM_API_TOKEN."
+        + "the API's port; let the API listen on another address: "
+        + "PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS, with PGSTREAM_API_TOKEN; or name it in PGSTREAM_API_HOSTS."
     })
   }
 }
@@ -66,14 +73,13 @@ const hostProblem = (settings: Guarded) => {
  * does not have.
  */
 const originProblem = (settings: Guarded, tokens: TokenSet) => {
-  const configured = settings.host.toLowerCase()
+  const isOwn = ownNames(settings)
   return ({ headers: { host, origin } }: Asked): NotAllowed | undefined => {
     if (origin === undefined) return undefined
     const url = URL.parse(origin)
     const name = url === null ? undefined : hostName(url.host)
     const own = url !== null && /^https?:$/.test(url.protocol) && url.host === host?.toLowerCase()
-    const safe = name !== undefined
-      && (isLoopback(name) || name === configured || isIP(name) !== 0 || tokens.required())
+    const safe = name !== undefined && (isOwn(name) || isIP(name) !== 0 || tokens.required())
     if (own && safe) return undefined
     return new NotAllowed({
       detail: "A page of another origin cannot use the API: there is no CORS. Send the request from a server or "

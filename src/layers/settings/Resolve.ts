@@ -232,7 +232,7 @@ const readApi = (reader: Reader): ApiSettingsShape => {
     reader.problem(reader.has("health.address") ? "health.address" : "api.address", "is the same address for the API and for health; they need two ports")
   }
   return {
-    host: address.host, port: address.port, token: token === undefined ? undefined : Redacted.make(token),
+    host: address.host, port: address.port, hosts: (reader.list("api.hosts") ?? []).map((name) => name.toLowerCase()), token: token === undefined ? undefined : Redacted.make(token),
     readTimeoutMs: reader.duration("api.readTimeout", 5_000), writeTimeoutMs: reader.duration("api.writeTimeout", 10_000),
     healthHost: health.host, healthPort: health.port, healthEnabled
   }
