@@ -1,7 +1,8 @@
 /**
  * One attempt: a POST and its answer. No retries, no order: those are the Notifier's.
  *
- * Plain callbacks: there is one per event (FACTS.md). Connections are kept alive; as many as requests in flight.
+ * Plain callbacks: there is one per event (FACTS.md). Connections are kept alive; as many as requests in flight. A batch
+ * is one request: its body and id are made by `domain/Batch`, and it has no number.
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
