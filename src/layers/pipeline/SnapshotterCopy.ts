@@ -184,8 +184,10 @@ export class SnapshotterCopy {
       const schemas = [...new Set(this.copy.tables.map(({ schema }) => schema))]
       if (this.copy.subscription === undefined) {
         const goesOn = this.tables.size > 0
-        if (!goesOn) yield* Effect.forEach(schemas, (schema) => persist(reader.refreshSchema(schema)), { discard: true })
-        return
+        if (goesOn) return
+        yield* Effect.forEach(schemas, (schema) => persist(reader.refreshSchema(schema)), { discard: true })
+        // An entry of a refresh changed no table, so it shares no key with the rows: they wait for it here.
+        return yield* this.#settledThrough
       }
       yield* Effect.forEach(schemas, (schema) => this.#newestEntry(schema), { discard: true })
       if (this.copy.mode !== "schema") return
@@ -211,6 +213,24 @@ export class SnapshotterCopy {
         if (entry !== undefined) return void this.#entries.set(schema, entry)
         yield* Effect.sleep(ENTRY_PAUSE_MS)
       }
+    })
+  }
+
+  /** Until all that is in the stream by now is delivered or parked. */
+  get #settledThrough() {
+    return Effect.gen({ self: this }, function*() {
+      const reader = yield* TableReader
+      const { stage } = this.#context
+      const mark = newMark()
+      const settled = yield* Deferred.make<void>()
+      stage.expect(mark, (_place, settle) => {
+        settle(() => void Deferred.doneUnsafe(settled, Effect.void))
+        return []
+      })
+      yield* persist(reader.mark(mark)).pipe(
+        Effect.andThen(Deferred.await(settled)),
+        Effect.ensuring(Effect.sync(() => stage.forget(mark)))
+      )
     })
   }
 
