@@ -113,7 +113,7 @@ const dependencies = Layer.mergeAll(
   Layer.succeed(WebhookTransport, transport),
   Layer.succeed(NotifierSettings, notifierDefaults),
   SegmentsMemory.layer,
-  Layer.provide(EndpointStatesMemory.layer, WebhookTables.layer),
+  Layer.provide(EndpointStatesMemory.layer, WebhookTables.layer()),
   SequenceRangesMemory.layer,
   Layer.succeed(ParkedDeliveries, ParkedDeliveries.of({
     write: () => Effect.void, scan: () => Effect.succeed([]), remove: () => Effect.void, update: () => Effect.void, end: () => Effect.succeed(0),

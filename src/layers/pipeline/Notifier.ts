@@ -13,7 +13,7 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import { BodyWriter } from "../../domain/Body.ts"
-import type { SubscriptionId } from "../../domain/Subscription.ts"
+import type { EndpointId, SubscriptionId } from "../../domain/Subscription.ts"
 import type { CheckpointState } from "../../services/Checkpoint.ts"
 import { DeliveryLog } from "../../services/DeliveryLog.ts"
 import { EndpointStates } from "../../services/EndpointStates.ts"
@@ -35,7 +35,8 @@ import * as Directory from "./notifier/Directory.ts"
 import { Dispatcher } from "./notifier/Dispatcher.ts"
 import * as EndpointFates from "./notifier/EndpointFates.ts"
 import * as GateLive from "./notifier/GateLive.ts"
-import type { LanesWork } from "./notifier/EndpointLanes.ts"
+import type { LanesWork } from "./notifier/LanesState.ts"
+import * as LiveControl from "./notifier/LiveControl.ts"
 import * as Feeder from "./notifier/Feeder.ts"
 import { loadWaiting } from "./notifier/LoadWaiting.ts"
 import { ParkWriter } from "./notifier/ParkWriter.ts"
@@ -44,6 +45,7 @@ import { RangeWriter } from "./notifier/RangeWriter.ts"
 import * as SegmentReader from "./notifier/SegmentReader.ts"
 import { SegmentWriter } from "./notifier/SegmentWriter.ts"
 import { steadyClock } from "./notifier/steadyClock.ts"
+import * as Watch from "./notifier/Watch.ts"
 import { Withdrawn } from "./notifier/Withdrawn.ts"
 import { OpenNotifiers } from "./WithdrawalsLive.ts"
 
@@ -154,12 +156,24 @@ export const layer = Layer.effect(
         parts: { core, parked, segments, ranges, work }, store, log, endpoints, transport, scope, counts: from.counts,
         epochSeed: from.epochSeed
       })
+      /** `undefined`: it has no subscription. */
+      const known = (id: EndpointId) =>
+        Effect.map(Effect.orDie(directory.open(id)), (lanes) => (lanes.gone ? undefined : lanes))
       const withdraw = (ids: ReadonlyArray<SubscriptionId>) => {
         if (ids.length === 0) return
         withdrawn.add(ids)
         for (const lanes of directory.lanes.values()) lanes.sweep()
       }
-      yield* openNotifiers.add({ withdraw, rowsOf: (key) => rowsOf(definitions, key) })
+      const live = { core, store, segments }
+      yield* openNotifiers.add({
+        withdraw,
+        rowsOf: (key) => rowsOf(definitions, key),
+        revive: (id, rows, write) => Effect.flatMap(known(id), (lanes) =>
+          lanes === undefined ? write : LiveControl.revive(lanes, rows, write)),
+        retryNow: (id) => Effect.sync(() => directory.lanes.get(id)?.retryNow()),
+        erase: (id, write) => Effect.flatMap(known(id), (lanes) =>
+          lanes === undefined ? write : LiveControl.erase(live, lanes, write))
+      })
       withdraw(yield* removed.gone(definitions.current().map((row) => row.id), 0))
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({
@@ -176,6 +190,7 @@ export const layer = Layer.effect(
       fork(segments.loop)
       fork(ranges.loop)
       fork(fates.loop)
+      fork(Watch.loop({ core, lanes: directory.lanes, states, endpoints }))
       fork(core.cursors.loop(log, core.stream))
       fork(directory.follow)
       yield* Scope.addFinalizer(scope, Effect.sync(() => {

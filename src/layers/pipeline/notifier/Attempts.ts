@@ -18,6 +18,8 @@ export interface AttemptsOwner {
   readonly id: string
   readonly endpoint: Endpoint
   readonly mode: OrderMode
+  /** Nothing starts for now, whatever waits. */
+  readonly isHeld: boolean
   /** Nobody is subscribed to it any more: a failed attempt is its last. */
   isWithdrawn(entry: Entry): boolean
   accepted(entry: Entry): void
@@ -77,7 +79,7 @@ export class Attempts {
   }
 
   pump(): void {
-    if (this.core.stopping || this.owner.endpoint.paused) return
+    if (this.core.stopping || this.owner.isHeld) return
     while (this.inFlight < this.limit && (this.gate === always || this.mayStart())) {
       const entry = this.lanes.nextReady()
       if (entry === undefined) return
@@ -149,7 +151,7 @@ export class Attempts {
     const early = entry.stored && entry.dueAtMs > now
     if (early) entry.dueAtMs = Math.max(entry.dueAtMs, now + retryAfterOf(result))
     else if (entry.stored) entry.retries++
-    else if (!this.owner.endpoint.paused && this.isOpen) {
+    else if (!this.owner.isHeld && this.isOpen) {
       const delay = liveDelay(settings, result, entry.attempts, now - entry.firstAttemptMs, grips.random())
       if (delay !== undefined) return this.backOff(entry, now + delay)
     }

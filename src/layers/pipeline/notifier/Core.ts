@@ -18,7 +18,7 @@ import type { NoticesShape } from "../../../services/Notices.ts"
 import { Alarms } from "./Alarms.ts"
 import { Cursors } from "./Cursors.ts"
 import type { EndpointFates } from "./EndpointFates.ts"
-import type { EndpointLanes } from "./EndpointLanes.ts"
+import type { LanesState } from "./LanesState.ts"
 import type { SharedBody } from "./Entry.ts"
 import { always, type Gate } from "./Gate.ts"
 import type { Withdrawn } from "./Withdrawn.ts"
@@ -86,10 +86,12 @@ export class Core {
   inFlight = 0
   /** Bytes of bodies in memory, a shared one once. */
   bytes = 0
+  /** Bytes that wait in segments, for all endpoints. */
+  waitingBytes = 0
   /** Endpoints above their own bound; one that is behind holds nobody. */
-  readonly overfull = new Set<EndpointLanes>()
+  readonly overfull = new Set<LanesState>()
   /** Those that are behind. */
-  readonly behind = new Set<EndpointLanes>()
+  readonly behind = new Set<LanesState>()
   /** What else holds the Dispatcher, by name: a write buffer, a budget. */
   private readonly holds = new Set<string>()
   /** Opened when there may be room, something settled, or nothing in flight; and at a failure. */
@@ -125,7 +127,7 @@ export class Core {
     else if (this.holds.delete(reason) && !this.full) this.room.openUnsafe()
   }
 
-  setOverfull(lanes: EndpointLanes, on: boolean): void {
+  setOverfull(lanes: LanesState, on: boolean): void {
     if (on) this.overfull.add(lanes)
     else if (this.overfull.delete(lanes) && !this.full) this.room.openUnsafe()
   }

@@ -1,7 +1,7 @@
 /**
- * One endpoint: which way each of its events goes. Live: into the lanes, or to the table behind a parked one that
- * shares a key. Behind: into segments, from which a reader brings them into the same lanes. Each function changes the
- * state and pumps the lanes in one call; there is no fiber, promise or timer per event.
+ * Which way the events of one endpoint go. Live: into the lanes, or to the table behind a parked one that shares a key.
+ * Behind: into segments, from which a reader brings them into the same lanes. Each function changes the state and pumps
+ * the lanes in one call; there is no fiber, promise or timer per event.
  *
  * An undecided event is in one place: in the lanes (waiting for others, ready, flying, in backoff), on its way to the
  * table or in the table only (`TableSide`), or in segments only (`SegmentSide`).
@@ -11,92 +11,32 @@ import type { Lsn } from "../../../domain/Lsn.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { Endpoint, OrderMode, SubscriptionId } from "../../../domain/Subscription.ts"
 import type { ParkedKeys, ParkedState } from "../../../services/ParkedDeliveries.ts"
-import type { Backlog } from "../../../services/Segments.ts"
+import type { SegmentCursor } from "../../../services/Segments.ts"
 import { Attempts, type AttemptsOwner } from "./Attempts.ts"
-import type { Core } from "./Core.ts"
 import { Entry, type EventFacts, fromItem } from "./Entry.ts"
 import { FeedRound } from "./FeedRound.ts"
 import { FeedSchedule } from "./FeedSchedule.ts"
-import { LaneList } from "./LaneList.ts"
 import type { LanesLink } from "./LanesLink.ts"
+import { type LanesParts, LanesState } from "./LanesState.ts"
 import { compare, END, type Placed } from "./Position.ts"
-import type { ParkWriter, WriteOwner } from "./ParkWriter.ts"
-import type { RangeWriter } from "./RangeWriter.ts"
 import type { SegmentItem } from "./SegmentItem.ts"
 import { SegmentSide, type SegmentTaker } from "./SegmentSide.ts"
-import type { SegmentWriter } from "./SegmentWriter.ts"
 import { TableSide } from "./TableSide.ts"
 
-/** Behind lasts at least as long, ms. */
-const MIN_BEHIND_MS = 1_000
 /** Share of an endpoint's bytes above which its segments are not read on. */
 const READ_SHARE = 0.5
 
-/** What the lanes ask to be done in the background. */
-export interface LanesWork {
-  /** Runs a round of the feeder; `roundEnded` says that it is over. */
-  feed(lanes: EndpointLanes, round: FeedRound): void
-  /** Reads the next segment; `segments.endRead` says that it is there. */
-  read(lanes: EndpointLanes): void
-}
-
-export interface LanesParts {
-  readonly core: Core
-  readonly parked: ParkWriter
-  readonly segments: SegmentWriter
-  readonly ranges: RangeWriter
-  readonly work: LanesWork
-}
-
-export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
-  readonly id: string
-  endpoint: Endpoint
-  /** In force; follows `endpoint.order` when the lanes are empty. */
-  mode: OrderMode
-  epoch: string
-  /** Numbers given. */
-  count: number
-  /** Numbers were given since the last commit. */
-  counted = false
-  /** Its last subscription went: everything of it is withdrawn. */
-  gone = false
-  /** Deliveries that were numbered and are not sent, since nobody is subscribed to them any more. */
-  withdrawn = 0
+export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentTaker {
+  readonly attempts: Attempts
   readonly table: TableSide
   readonly segments: SegmentSide
-  /** Its events go to segments. */
-  behind = false
   /** All rows are due in the next round. */
   force = false
-  /** Bytes of bodies in the lanes and on their way to the table. */
-  bytes = 0
-
-  private readonly core: Core
-  private readonly parked: ParkWriter
-  private readonly segmentWriter: SegmentWriter
-  private readonly ranges: RangeWriter
-  private readonly work: LanesWork
-  private readonly lanes: LaneList
-  readonly attempts: Attempts
   private readonly schedule: FeedSchedule
-  private toldWithdrawn = 0
-  private behindUntilMs = 0
-  /** When it is looked at again whether it is up, ms. */
-  private wakeMs = 0
 
   constructor(parts: LanesParts, endpoint: Endpoint, link: LanesLink, count: { readonly count: number; readonly epoch: string }) {
-    const { core } = parts
-    this.core = core
-    this.parked = parts.parked
-    this.segmentWriter = parts.segments
-    this.ranges = parts.ranges
-    this.work = parts.work
-    this.id = endpoint.id
-    this.endpoint = endpoint
-    this.mode = endpoint.order
-    this.epoch = count.epoch
-    this.count = count.count
-    this.lanes = new LaneList(core.rules)
+    super(parts, endpoint, count)
+    const { core } = this
     this.attempts = new Attempts(core, this.lanes, this, link)
     this.schedule = new FeedSchedule(core.alarms, core.now, () => this.beginRound())
     this.table = new TableSide(core, this.schedule, () => this.goBehind("too many parked keys"))
@@ -141,53 +81,6 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   /** The stream, or the reader of the segments, has got further. */
   reachFuture(): void {
     if (this.table.future.size > 0) this.table.reach(this.segments.limit(this.core.reached))
-  }
-
-  // ── behind, and back ───────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Why it may not be live now. */
-  private get mustBeBehind(): string | undefined {
-    if (this.endpoint.paused) return "paused"
-    if (this.attempts.isProbing) return "it seems to be down"
-    if (this.endpoint.order !== this.mode) return "its order changes"
-    if (this.table.isOverfull) return "too many parked keys"
-    if (this.mode === "total" && this.table.hasRows) return "the first one is parked"
-    return undefined
-  }
-
-  goBehind(why: string): void {
-    if (this.behind || this.gone) return
-    this.behind = true
-    this.behindUntilMs = this.core.now() + MIN_BEHIND_MS
-    this.core.behind.add(this)
-    this.core.setOverfull(this, false)
-    this.core.say("Endpoint is behind: its events go through the store.", { endpointId: this.id, why })
-  }
-
-  /** At a chunk boundary: everything that waits is in the lanes, so what comes next may go there, too. */
-  tryLive(): void {
-    if (!this.behind || this.core.now() < this.behindUntilMs || this.mustBeBehind !== undefined) return
-    this.pumpSegments()
-    if (this.core.rules.liveWhenRead && this.segments.hasUnread) return
-    this.behind = false
-    this.core.behind.delete(this)
-    this.segments.skip.clear()
-    this.updateFull()
-    this.core.say("Endpoint is live again.", { endpointId: this.id })
-  }
-
-  /** Frees the memory that it holds: all that is not flying goes to the table, or back to its segments. */
-  giveWay(why: string): void {
-    this.goBehind(why)
-    this.putAway(this.lanes.notFlying(), undefined)
-  }
-
-  get laneBytes(): number {
-    return this.lanes.bytes
-  }
-
-  get oldest(): Entry | undefined {
-    return this.lanes.oldest
   }
 
   // ── from segments ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -242,6 +135,21 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     return !this.isProbing && this.bytes < maxEndpointBytes * share && this.core.bytes < maxQueueBytes
   }
 
+  appended(segment: number): void {
+    this.budget.appended(segment)
+  }
+
+  waiting(bytes: number, passed: SegmentCursor | undefined): void {
+    this.budget.changed(bytes)
+    if (passed !== undefined) this.budget.passed(passed.segment, this.segments.isEmpty)
+  }
+
+  /** Frees the memory that it holds: all that is not flying goes to the table, or back to its segments. */
+  giveWay(why: string): void {
+    this.goBehind(why)
+    this.putAway(this.lanes.notFlying(), undefined)
+  }
+
   // ── what became of an attempt ──────────────────────────────────────────────────────────────────────────────────
 
   answered(): void {
@@ -269,20 +177,6 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
       this.giveWay("it seems to be down")
       this.wakeLater()
     } else if (gate.state === "closed") this.requestAll()
-  }
-
-  /** While the gate is open there is nothing to do; its time may be put off meanwhile. */
-  private wakeLater(): void {
-    const { gate } = this.attempts
-    const atMs = gate.wakeAtMs
-    if (atMs === this.wakeMs) return
-    this.wakeMs = atMs
-    this.core.alarms.at(atMs, () => {
-      if (this.wakeMs !== atMs) return
-      this.wakeMs = 0
-      if (this.attempts.isOpen) this.resume()
-      else if (gate.state === "open") this.wakeLater()
-    })
   }
 
   isWithdrawn(entry: Entry): boolean {
@@ -346,6 +240,7 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   written(entry: Entry): void {
     this.release(entry)
     this.table.written(entry)
+    if (entry.state === "dead") this.countDead(entry)
     if (this.core.rules.settleAfterDurable) this.settle(entry)
     if (this.gone) this.ranges.record(entry, "withdrawn", () => this.parked.push(this, entry, "remove"))
     else if (this.core.withdrawn.size > 0 && this.core.withdrawn.isGone(entry.selectedBy)) this.schedule.requestNow()
@@ -370,18 +265,8 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
   /** What a start finds in the table, below the stream. */
   addStored(row: ParkedKeys & { readonly state: ParkedState }, idsFrom: Lsn): void {
     if (row.state === "waiting") this.table.addStored(row)
+    else this.dead++
     if (row.commitLsn >= idsFrom && this.segments.hasUnread && this.core.rules.skipRowsOfSegments) this.segments.skip.add(row.id)
-  }
-
-  /** What a start finds in segments. */
-  startBehind(backlog: Backlog): void {
-    this.segments.start(backlog.cursor)
-    this.heldBytes += backlog.bytes
-    if (this.core.rules.backlogIsBehind) this.goBehind("a backlog of before the start")
-  }
-
-  get fedBytes(): number {
-    return this.lanes.fedBytes
   }
 
   /** No row that is later may be fed: the stream, or the reader of the segments, is not there yet. */
@@ -389,14 +274,6 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     const { rules, reached } = this.core
     const limit = rules.feedBelowReader ? this.segments.limit(reached) : reached
     return rules.feedBelowStream ? limit : END
-  }
-
-  get isProbing(): boolean {
-    return this.attempts.isProbing
-  }
-
-  get mayFeed(): boolean {
-    return !this.gone && !this.endpoint.paused && !this.core.stopping && this.endpoint.order === this.mode && this.attempts.isOpen
   }
 
   /** A round of the feeder at that time, or when the last one has rested. */
@@ -439,6 +316,7 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     this.attempts.gate.configure(endpoint, this.core.now())
     this.endpoint = endpoint
     this.gone = false
+    this.budget.suspending = endpoint.suspended === true
     const why = this.mustBeBehind
     if (why !== undefined) this.goBehind(why)
     if (endpoint.paused) this.putAway(this.lanes.notFlying(), undefined)
@@ -447,13 +325,52 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     this.attempts.pump()
   }
 
+  // ── what operators ask for ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Dead rows that are about to wait again hold their keys from now on. */
+  takeRevived(rows: ReadonlyArray<ParkedKeys>): void {
+    for (const row of rows) this.table.addStored(row)
+    if (this.mode === "total") this.goBehind("the first one is parked")
+  }
+
+  revived(rows: ReadonlyArray<ParkedKeys>): void {
+    for (const row of rows) this.table.mayHave(row)
+    this.countRevived(rows.length)
+    this.schedule.requestNow()
+  }
+
+  notRevived(rows: ReadonlyArray<ParkedKeys>): void {
+    for (const row of rows) this.table.removeStored(row)
+  }
+
+  /** Whatever kept it from trying holds no more. */
+  retryNow(): void {
+    this.attempts.gate.configure(this.endpoint, this.core.now())
+    this.requestAll()
+  }
+
+  beginErasing(): void {
+    this.erasing = true
+    this.giveWay("an operator erases deliveries")
+  }
+
+  /** Nothing of it is in memory, on its way to the store, or being read. */
+  get isQuiet(): boolean {
+    return this.lanes.size === 0 && this.table.isQuiet && !this.segments.reading
+  }
+
+  endErasing(): void {
+    this.erasing = false
+    this.resume()
+  }
+
   /** Its last subscription went. What is in flight ends; what the store has is the directory's to end. */
   end(): void {
     this.gone = true
-    this.behind = false
-    this.core.behind.delete(this)
+    this.notBehind()
     for (const entry of this.lanes.notFlying()) this.withdraw(entry)
     this.segments.clear()
+    this.budget.clear()
   }
 
   /** Subscriptions went: what only they selected is decided, but for requests that are out. The feeder sees to the rows in the table, the reader to segments. */
@@ -467,14 +384,6 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     this.tellWithdrawn()
   }
 
-  /** A line, if there are some since the last. */
-  tellWithdrawn(): void {
-    const deliveries = this.withdrawn - this.toldWithdrawn
-    if (deliveries === 0) return
-    this.toldWithdrawn = this.withdrawn
-    this.core.say("Deliveries are withdrawn: their subscription was removed.", { endpointId: this.id, deliveries })
-  }
-
   /** Out of the lanes, not sent any more. */
   withdraw(entry: Entry): void {
     this.leave(entry)
@@ -486,55 +395,5 @@ export class EndpointLanes implements AttemptsOwner, SegmentTaker, WriteOwner {
     if (this.mode === this.endpoint.order || this.lanes.size > 0) return
     this.mode = this.endpoint.order
     this.resume()
-  }
-
-  // ── counting ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-  heldChanged(bytes: number): void {
-    this.heldBytes += bytes
-  }
-
-  /** Bytes of bodies that wait in segments. */
-  heldBytes = 0
-
-  /** It is delivered, or the store answers for it. */
-  private settle(entry: Entry): void {
-    const { ticket, item } = entry
-    entry.ticket = undefined
-    entry.item = undefined
-    if (ticket !== undefined) this.core.settle(ticket)
-    if (item !== undefined) this.segments.decided(item)
-  }
-
-  /** Its number is kept; then it is settled, or its row goes. */
-  private discard(entry: Entry): void {
-    this.withdrawn++
-    this.ranges.record(entry, "withdrawn", () => {
-      if (entry.stored) this.parked.push(this, entry, "remove")
-      this.settle(entry)
-    })
-  }
-
-  /** Nobody is subscribed to its event any more. */
-  withdrawNumber(number: number, ticket: Ticket): void {
-    this.withdrawn++
-    this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "withdrawn", ticket)
-  }
-
-  private hold(entry: Entry): void {
-    this.bytes += entry.body.byteLength
-    this.core.hold(entry)
-    if (this.bytes > this.core.settings.maxEndpointBytes) this.updateFull()
-  }
-
-  private release(entry: Entry): void {
-    const wasFull = this.bytes > this.core.settings.maxEndpointBytes
-    this.bytes -= entry.body.byteLength
-    if (wasFull) this.updateFull()
-    this.core.release(entry)
-  }
-
-  private updateFull(): void {
-    this.core.setOverfull(this, !this.behind && this.bytes > this.core.settings.maxEndpointBytes)
   }
 }

@@ -42,6 +42,17 @@ export class FutureRows {
     }
   }
 
+  /** Its place is not reached yet. */
+  has(id: string): boolean {
+    return this.rows.some((row, i) => i >= this.at && row.id === id)
+  }
+
+  /** Those that are not among these are gone; their events are skipped all the same. */
+  keep(ids: ReadonlySet<string>): void {
+    this.rows = this.rows.slice(this.at).filter(({ id }) => ids.has(id))
+    this.at = 0
+  }
+
   forget(): void {
     this.rows = []
     this.at = 0

@@ -5,6 +5,7 @@
  */
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
+import type { LanesState } from "./LanesState.ts"
 import { compare } from "./Position.ts"
 
 /** How long full lanes may hold the Dispatcher, of a window, while another endpoint has nothing to do, ms. */
@@ -32,7 +33,7 @@ export class Pressure {
   private readonly lanes: ReadonlyMap<string, EndpointLanes>
   private readonly walHeld: () => number
   /** By endpoint, the pieces of the last second in which it held the Dispatcher and another had nothing to do. */
-  private readonly held = new Map<EndpointLanes, Array<Held>>()
+  private readonly held = new Map<LanesState, Array<Held>>()
   private nextSlotMs = 0
 
   constructor({ core, lanes, walHeld }: PressureOptions) {
@@ -74,7 +75,7 @@ export class Pressure {
     }
   }
 
-  private hasFreePeer(lanes: EndpointLanes): boolean {
+  private hasFreePeer(lanes: LanesState): boolean {
     for (const other of this.lanes.values()) {
       if (other !== lanes && !other.behind && !other.gone && other.attempts.isFree) return true
     }

@@ -24,8 +24,9 @@ export interface SegmentTaker {
   met(): void
   /** Something may be taken, or read. */
   pumpSegments(): void
-  /** Bytes that wait in segments changed. */
-  heldChanged(bytes: number): void
+  /** So many more bytes wait, or fewer, since everything before `passed` is decided. */
+  waiting(bytes: number, passed: SegmentCursor | undefined): void
+  appended(segment: number): void
 }
 
 export class SegmentSide {
@@ -76,7 +77,7 @@ export class SegmentSide {
     item.side = this
     item.nth = this.added++
     this.buffered.push(item)
-    this.taker.heldChanged(item.bytes)
+    this.taker.waiting(item.bytes, undefined)
   }
 
   /** It is durable: from here on the store has it. */
@@ -85,6 +86,7 @@ export class SegmentSide {
     item.index = index
     item.event = undefined
     this.shift()
+    if (index === 0) this.taker.appended(segment)
     const wasMet = this.nextBuffered >= this.durable
     if (!wasMet) {
       this.nextBuffered = this.durable
@@ -111,6 +113,11 @@ export class SegmentSide {
 
   get hasUnread(): boolean {
     return this.unreadStored || this.nextBuffered < this.added
+  }
+
+  /** Nothing waits that is not decided. */
+  get isEmpty(): boolean {
+    return !this.hasUnread && this.head === this.handed.length
   }
 
   /** The store has something to read, and may be asked. */
@@ -181,6 +188,7 @@ export class SegmentSide {
     if (this.isRereading) {
       const known = this.handed[this.at]!
       if (known.id !== event.id) throw new Error(`segment ${segment} has ${event.id} at ${index}, where it had ${known.id}`)
+      if (isErased(event)) known.state = "decided"
       return this.meet(known, facts)
     }
     const item = new SegmentItem(facts, event.targets[0]!)
@@ -254,14 +262,16 @@ export class SegmentSide {
   private advance(): void {
     const { handed } = this
     const from = this.head
+    let bytes = 0
     while (this.head < handed.length) {
       const first = handed[this.head]!
       if (first.state !== "decided" || !first.durable || this.head >= this.at) break
       this.cursor = { segment: first.segment, index: first.index + 1 }
-      this.taker.heldChanged(-first.bytes)
+      bytes += first.bytes
       this.head++
     }
     if (this.head === from) return
+    this.taker.waiting(-bytes, this.cursor)
     this.core.cursors.changed(this.taker.id, this.cursor!)
     if (this.head === handed.length || (this.head > 256 && 2 * this.head > handed.length)) {
       this.at -= this.head

@@ -65,6 +65,31 @@ export class TableSide {
     this.addKeys(row.keys)
   }
 
+  /** A row may be there that is not to be loaded yet, or was not before. */
+  mayHave(row: Placed): void {
+    this.low = earlier(this.low, row)
+  }
+
+  /** It is not there, after all. */
+  removeStored(row: { readonly keys: ReadonlyArray<Key> }): void {
+    this.unloaded = Math.max(0, this.unloaded - 1)
+    this.parked.remove(row.keys)
+  }
+
+  /** Nothing is on its way to the table, or from it. */
+  get isQuiet(): boolean {
+    return this.pending.size === 0 && this.known.size === 0 && this.round === undefined
+  }
+
+  /** These are all that wait in the table, whatever was known of it. Those that the stream brings again are still to come. */
+  replace(rows: ReadonlyArray<Placed & { readonly id: string; readonly keys: ReadonlyArray<Key> }>): void {
+    this.parked.clear()
+    this.unloaded = 0
+    this.low = END
+    this.future.keep(new Set(rows.map(({ id }) => id)))
+    for (const row of rows) if (!this.future.has(row.id)) this.addStored(row)
+  }
+
   /** Where a round begins: no row at or below it is to be fed. */
   beginRound(round: FeedRound): void {
     this.round = round

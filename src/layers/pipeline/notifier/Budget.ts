@@ -1,0 +1,65 @@
+/** What waits for one endpoint in segments: how many bytes, and for how long. The oldest is known to a hundredth of the age. */
+import type { Backlog } from "../../../services/Segments.ts"
+import type { Core } from "./Core.ts"
+
+/** Marks of the time in the age that is allowed. */
+const MARKS = 100
+const MIN_PAUSE_MS = 1_000
+
+interface Mark {
+  readonly segment: number
+  readonly atMs: number
+}
+
+export class Budget {
+  /** Bytes of bodies that wait. */
+  bytes = 0
+  /** Over the budget: events that come are recorded as dead. */
+  deadLetters = false
+  /** It is to be suspended, or is. */
+  suspending = false
+  private readonly core: Core
+  private marks: Array<Mark> = []
+
+  constructor(core: Core) {
+    this.core = core
+  }
+
+  start(backlog: Backlog): void {
+    this.changed(backlog.bytes)
+    this.marks = [{ segment: backlog.cursor.segment, atMs: backlog.oldestMs === 0 ? this.core.now() : backlog.oldestMs }]
+  }
+
+  changed(bytes: number): void {
+    this.bytes += bytes
+    this.core.waitingBytes += bytes
+  }
+
+  /** Something was appended there. */
+  appended(segment: number): void {
+    const now = this.core.now()
+    const last = this.marks.at(-1)
+    if (last !== undefined && now - last.atMs < Math.max(MIN_PAUSE_MS, this.core.settings.budgetAgeMs / MARKS)) return
+    this.marks.push({ segment, atMs: now })
+  }
+
+  /** Everything before that segment is decided. */
+  passed(segment: number, isAll: boolean): void {
+    if (isAll) this.marks = []
+    else while (this.marks.length > 1 && this.marks[1]!.segment <= segment) this.marks.shift()
+  }
+
+  clear(): void {
+    this.changed(-this.bytes)
+    this.marks = []
+  }
+
+  /** What is used up, in words; `undefined`: it is within its budget. */
+  get over(): string | undefined {
+    const { budgetBytes, budgetAgeMs } = this.core.settings
+    if (this.bytes > budgetBytes) return `more than ${budgetBytes} bytes wait for it`
+    const oldest = this.marks[0]
+    if (oldest !== undefined && this.core.now() - oldest.atMs > budgetAgeMs) return `events have waited for it for ${Math.floor(budgetAgeMs / 1_000)} s`
+    return undefined
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What is looked at once a second, or once a minute, for all endpoints: budgets of what waits for them, and barriers that
+ * have waited for long.
+ */
+import * as Effect from "effect/Effect"
+import type { Endpoints } from "../../../services/Endpoints.ts"
+import type { EndpointStates, EndpointStatesError } from "../../../services/EndpointStates.ts"
+import type { Core } from "./Core.ts"
+import type { EndpointLanes } from "./EndpointLanes.ts"
+import { untilDone } from "./ParkWriter.ts"
+
+const PAUSE_MS = 1_000
+/** A barrier that has waited for so long is told of, ms. */
+const BARRIER_MS = 3_600_000
+
+export interface WatchOptions {
+  readonly core: Core
+  readonly lanes: ReadonlyMap<string, EndpointLanes>
+  readonly states: EndpointStates["Service"]
+  readonly endpoints: Endpoints["Service"]
+}
+
+/** Never ends by itself; fails when the stream was taken over. */
+export const loop = (options: WatchOptions): Effect.Effect<never, EndpointStatesError> => {
+  const barriers = new Map<EndpointLanes, number>()
+  return Effect.gen(function*() {
+    yield* Effect.sleep(PAUSE_MS)
+    const { core, lanes } = options
+    core.holdStream("store budget", core.settings.storeBudgetBytes > 0 && core.waitingBytes > core.settings.storeBudgetBytes)
+    for (const each of lanes.values()) {
+      lookAtBarriers(core, each, barriers)
+      const suspended = lookAtBudget(options, each)
+      if (suspended !== undefined) yield* suspended
+    }
+  }).pipe(Effect.forever)
+}
+
+const lookAtBudget = (options: WatchOptions, lanes: EndpointLanes): Effect.Effect<void, EndpointStatesError> | undefined => {
+  const { core } = options
+  const { budget } = lanes
+  const over = lanes.gone ? undefined : budget.over
+  const { budgetAction } = core.settings
+  if (budgetAction === "pause-slot") core.holdStream(`budget of ${lanes.id}`, over !== undefined)
+  else if (budgetAction === "dead-letter") budget.deadLetters = over !== undefined
+  else if (over !== undefined && !budget.suspending && lanes.endpoint.suspended !== true) return suspend(options, lanes, over)
+  return undefined
+}
+
+const suspend = ({ core, endpoints, states }: WatchOptions, lanes: EndpointLanes, reason: string) => {
+  const { id, budget } = lanes
+  budget.suspending = true
+  return Effect.map(untilDone(states.suspend(core.stream, id, `its budget is used up: ${reason}`)), () => {
+    endpoints.refreshSoon?.()
+    const mend = `pgstream subscriptions resume ${id}`
+    core.warn("An endpoint is suspended: its events are counted, not kept, until it is resumed.", { endpointId: id, reason, mend })
+    core.notices?.tell({
+      kind: "endpoint_suspended", endpointId: id, facts: { reason, bytes: budget.bytes },
+      message: `Endpoint ${id} is suspended: ${reason}. Further events are counted, not kept. Resume it:   ${mend}`
+    })
+  })
+}
+
+const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: Map<EndpointLanes, number>): void => {
+  const now = core.now()
+  const from = since.get(lanes)
+  if (lanes.gone || lanes.table.barriers === 0) {
+    if (from === undefined) return
+    since.delete(lanes)
+    core.notices?.over("barrier_waiting", lanes.id)
+  } else if (from === undefined) since.set(lanes, now)
+  else if (now - from >= BARRIER_MS) {
+    core.notices?.tell({
+      kind: "barrier_waiting", endpointId: lanes.id, facts: { waiting: lanes.table.barriers },
+      message: `A TRUNCATE or schema event for endpoint ${lanes.id} has waited for an hour for what is parked before it, and holds up its table. See what holds it with   pgstream deliveries list --blocking --endpoint ${lanes.id}`
+    })
+  }
+}
