@@ -17,6 +17,7 @@ import * as MigrationsStore from "../postgres/store/MigrationsStore.ts"
 import * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
+import * as DeliveryToolsLive from "./DeliveryToolsLive.ts"
 
 const NOTHING_CHANGED = "Nothing was changed."
 
@@ -66,6 +67,7 @@ export const adminLayer = (settings: AppSettings) =>
     SubscriptionStorePg.layer,
     endpoints(settings),
     ApiTokensPg.layer,
+    DeliveryToolsLive.layer(settings),
     AddressGuardLive.layer,
     EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer))
   ).pipe(

@@ -3,9 +3,13 @@ import * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type { AddressGuard } from "../../services/AddressGuard.ts"
 import type { ApiTokens, ApiTokensError } from "../../services/ApiTokens.ts"
+import type { CurrentStream } from "../../services/CurrentStream.ts"
+import type { DeliveryAdmin } from "../../services/DeliveryAdmin.ts"
+import type { DeliveryCommands } from "../../services/DeliveryCommands.ts"
 import type { EndpointRefused, EndpointStore, EndpointStoreError } from "../../services/EndpointStore.ts"
 import type { EndpointTests } from "../../services/EndpointTests.ts"
 import type { SubscriptionStore, SubscriptionStoreError } from "../../services/SubscriptionStore.ts"
+import type { Verify } from "../../services/Verify.ts"
 import { CommandFailed, type ExitCode } from "./Failure.ts"
 import { configure, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
@@ -44,7 +48,8 @@ export const endpointRefused = (error: EndpointRefused): CommandFailed =>
   failed(1, "Cannot change the endpoint", error.reason, [error.detail])
 
 /** What `AdminLive` stands for. */
-export type Stores = SubscriptionStore | EndpointStore | ApiTokens | AddressGuard | EndpointTests
+export type Stores =
+  | SubscriptionStore | EndpointStore | ApiTokens | AddressGuard | EndpointTests | CurrentStream | DeliveryAdmin | DeliveryCommands | Verify
 
 /** Runs `work` on the stores of the configuration. */
 export const administer = Effect.fnUntraced(function*<A, E>(flags: Connection, work: Effect.Effect<A, E, Stores>) {

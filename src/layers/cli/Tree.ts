@@ -10,6 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import { notThereYet } from "./Failure.ts"
 import { globalFlags } from "./Globals.ts"
 import { snapshot } from "./SnapshotTree.ts"
+import { deliveries, verify } from "./DeliveriesTree.ts"
 import { subscriptions } from "./SubscriptionsTree.ts"
 import { tokens } from "./TokensTree.ts"
 
@@ -160,6 +161,6 @@ const help = Command.make("help", { command: Argument.String("command").pipe(Arg
 
 export const root = Command.make("pgstream").pipe(
   Command.withDescription("Follows a Postgres database and delivers each committed change to webhooks."),
-  Command.withSubcommands([init, run, start, status, subscriptions, tokens, destroy, tearDown, snapshot(refuse), check, validate, completion, versionCommand, help]),
+  Command.withSubcommands([init, run, start, status, subscriptions, deliveries, verify, tokens, destroy, tearDown, snapshot(refuse), check, validate, completion, versionCommand, help]),
   Command.withGlobalFlags(globalFlags)
 )
