@@ -72,6 +72,31 @@ it.layer(ParkedDeliveriesPg.layer.pipe(Layer.provideMerge(store)), { excludeTest
       }))
     }))
 
+  it.effect("a start reads the keys of what waits, not all that died before", () =>
+    Effect.gen(function*() {
+      const deliveries = yield* ParkedDeliveries
+      const sql = yield* StoreSql
+      yield* sql`TRUNCATE pgstream.webhook_deliveries`
+      yield* sql`INSERT INTO pgstream.webhook_deliveries (stream, endpoint_id, event_id, commit_lsn, ordinal, state, due_at,
+          attempts, retries, sequence, table_name, kind, selected_by, keys, body)
+        SELECT '1/s', ('10000000-0000-0000-0000-00000000000' || n % 10)::uuid, n::text, ('0/' || to_hex(n))::pg_lsn, n,
+          CASE WHEN n % 1000 = 0 THEN 'waiting' ELSE 'dead' END, now(), 0, 0, n, '', 'I', '', '', ''
+        FROM generate_series(1, 20000) n`
+      yield* sql`ANALYZE pgstream.webhook_deliveries`
+      const reads = Effect.map(
+        sql<{ readonly n: bigint }>`
+          SELECT (seq_tup_read + idx_tup_fetch)::bigint AS n FROM pg_stat_xact_user_tables WHERE relname = 'webhook_deliveries'`,
+        (found) => Number(found[0]?.n)
+      )
+      yield* sql.withTransaction(Effect.gen(function*() {
+        const before = yield* reads
+        const page = yield* deliveries.loadKeys(stream, undefined, 5000, 19_901)
+        assert.deepStrictEqual([page.length, page.filter(({ state }) => state === "waiting").length], [119, 20])
+        assert.isAtMost((yield* reads) - before, 500)
+      }))
+      yield* sql`TRUNCATE pgstream.webhook_deliveries`
+    }))
+
   it.effect("an error holds no value of the row", () =>
     Effect.gen(function*() {
       const deliveries = yield* ParkedDeliveries
