@@ -138,6 +138,17 @@ api("no route that changes something takes a form, a foreign page, or a name tha
   assert.deepStrictEqual([...(yield* WebhookTables).subscriptions.values()].map(({ url }) => url), [HOOK])
 }))
 
+api("no page can frame it, or take an answer for something else", Effect.gen(function*() {
+  const { get } = yield* startApi
+  for (const path of ["/docs", "/openapi.json", "/webhooks/subscriptions", "/nowhere"]) {
+    const { headers } = yield* get(path)
+    assert.deepInclude(headers, {
+      "content-security-policy": "frame-ancestors 'none'", "x-frame-options": "DENY", "x-content-type-options": "nosniff",
+      "cross-origin-resource-policy": "same-origin", "cache-control": "no-store"
+    })
+  }
+}))
+
 const statusOf = (get: (path: string, asking: { readonly headers: Record<string, string> }) => Effect.Effect<Answer>) =>
   (host: string, origin?: string) =>
     Effect.map(get("/webhooks/subscriptions", { headers: { host, ...(origin === undefined ? {} : { origin }) } }), ({ status }) => status)

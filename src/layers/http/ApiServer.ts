@@ -61,6 +61,15 @@ const encodeRefusal = Schema.encodeSync(Schema.Union([
 
 type Refused = Parameters<typeof encodeRefusal>[0]
 
+/** No page may frame the docs page and have its buttons pressed, or take an answer for a script or a picture. */
+const fixedHeaders: Readonly<Record<string, string>> = {
+  "cache-control": "no-store",
+  "content-security-policy": "frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY"
+}
+
 const headersFor = (problem: Refused, path: string): Record<string, string> => {
   if (problem.status === 401) return { "www-authenticate": "Bearer realm=\"pgstream\"" }
   if (problem.status === 405) return { allow: routeOf(path)?.methods.join(", ") ?? "" }
@@ -74,7 +83,7 @@ const refuse = (response: ServerResponse, problem: Refused, path: string): void 
   response.writeHead(problem.status, {
     "content-type": PROBLEM,
     "content-length": body.length,
-    "cache-control": "no-store",
+    ...fixedHeaders,
     ...headersFor(problem, path)
   })
   response.end(body)
@@ -120,7 +129,7 @@ const respond = async (response: ServerResponse, answer: Response): Promise<void
   response.writeHead(answer.status, {
     ...Object.fromEntries(answer.headers),
     "content-length": body.length,
-    "cache-control": "no-store",
+    ...fixedHeaders,
     ...(answer.status === 503 ? { "retry-after": RETRY_AFTER_S } : {})
   })
   response.end(body)
