@@ -43,7 +43,7 @@ const lines: ReadonlyArray<Line> = [
   { original: "`schema.mode: pgdump_pgrestore`", now: "`schemalog`", why: "nothing is restored into a webhook; the other is taken for it, with a warning (before, with a mode that copies: an error)" },
   { original: "the cache's `refresh_interval` is the staleness of a subscription", now: "a subscription acts at its place in the stream", why: "with the store in the source its row is read from the WAL; the interval counts for a store elsewhere" },
   { original: "`./pgstream status`", now: "`pgstream status`, or `npx pgstream status` in a clone", why: "a package, not a binary in the folder" },
-  { original: "`Migration current version: 7`", now: "`Migration current version: 4`", why: "our own migrations" },
+  { original: "`Migration current version: 7`", now: "`Migration current version: 5`", why: "our own migrations" },
   { original: "`Replication slot plugin: wal2json`", now: "`Replication slot plugin: pgoutput`", why: "new slots use pgoutput; `init --plugin wal2json` makes the other, a slot that is there keeps its own" },
   { original: "`cd tools/webhook`, `go build`, `./webhook`", now: "`npm run webhook`", why: "TypeScript" },
   { original: "`2025-03-13T10:31:44.18911+01:00 INF logger.go:37 > listening on :9910...`", now: "`listening on :9910...`", why: "the same words without the logger's prefix" },
