@@ -114,15 +114,15 @@ export const layer = Layer.effect(
     const transport = yield* WebhookTransport
     const removed = yield* RemovedRows
     const openNotifiers = yield* OpenNotifiers
+    const walHeld = yield* WalHeld
+    const notices = yield* Notices
+    const deliveryLog = yield* DeliveryLog
 
     const open = Effect.fnUntraced(function*(from: CheckpointState) {
       const scope = yield* Effect.scope
       const clock = yield* Clock.Clock
       const grips = yield* NotifierGrips
       const { hit } = yield* FailPoints
-      const walHeld = yield* WalHeld
-      const notices = yield* Notices
-      const deliveryLog = yield* DeliveryLog
       const context = yield* Effect.context<never>()
       const runFork = Effect.runForkWith(context)
       const fork = (effect: Effect.Effect<unknown, unknown>) => {

@@ -26,6 +26,8 @@ import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
 import { SequenceRanges } from "../../../src/services/SequenceRanges.ts"
 import { Segments } from "../../../src/services/Segments.ts"
+import { Notices } from "../../../src/services/Notices.ts"
+import { WalHeld } from "../../../src/services/WalHeld.ts"
 import { RemovedRows } from "../../../src/services/RemovedRows.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
 import { type DefinitionsInForce, type Selection, SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
@@ -76,6 +78,9 @@ export interface HarnessOptions {
   readonly script?: { readonly [id: string]: ReadonlyArray<Answer> }
   readonly otherwise?: () => Answer
   readonly latencyMs?: number
+  /** By endpoint. */
+  readonly latencyOf?: (endpoint: string) => number
+  readonly walHeld?: () => number
   readonly store?: SimulatedStore
   readonly segments?: SimulatedSegments
   readonly writeMs?: number
@@ -113,6 +118,9 @@ export class Harness {
   readonly store: SimulatedStore
   readonly segments: SimulatedSegments
   readonly ranges = new SimulatedRanges()
+  /** Endpoints that events were appended to segments for, one by one. */
+  readonly appended: Array<string> = []
+  readonly notices: Array<string> = []
   /** What the Notifier decided about endpoints. */
   readonly states: Array<string> = []
   readonly sent: Array<Sent> = []
@@ -256,7 +264,12 @@ export class Harness {
         })
       })),
       Layer.succeed(SequenceRanges, this.ranges.service(this.time.sleep, timing)),
-      Layer.succeed(Segments, this.segments.service(this.time.sleep, timing)),
+      Layer.succeed(Segments, this.watched(this.segments.service(this.time.sleep, timing))),
+      Layer.succeed(WalHeld, { bytes: () => this.options.walHeld?.() ?? 0 }),
+      Layer.succeed(Notices, {
+        tell: ({ kind, endpointId }) => this.notices.push(`${kind} ${endpointId}`),
+        over: (kind, endpointId) => this.notices.push(`${kind} ${endpointId} is over`)
+      }),
       Layer.succeed(Endpoints, Endpoints.of({
         get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: this.changes
       })),
@@ -271,6 +284,16 @@ export class Harness {
     this.watchers.push(queue)
     return Stream.fromQueue(queue)
   }))
+
+  private watched(service: typeof Segments["Service"]): typeof Segments["Service"] {
+    return {
+      ...service,
+      append: (stream, events) => {
+        this.appended.push(...events.flatMap(({ targets }) => targets.map(({ endpointId }) => endpointId)))
+        return service.append(stream, events)
+      }
+    }
+  }
 
   private definitions(): DefinitionsInForce {
     let selections: ReadonlyArray<Selection> | undefined
@@ -297,7 +320,7 @@ export class Harness {
         const played = this.plays.get(request.id) ?? 0
         this.plays.set(request.id, played + 1)
         const answer = this.options.script?.[request.id]?.[played] ?? this.options.otherwise?.() ?? "Ok"
-        return { answer, arriveMs: 0, replyMs: this.options.latencyMs ?? 10 }
+        return { answer, arriveMs: 0, replyMs: this.options.latencyOf?.(request.endpointId) ?? this.options.latencyMs ?? 10 }
       },
       started: ({ endpoint, request }) => {
         const { id, sequence, epoch, endpointId } = request
