@@ -7,8 +7,8 @@
  *   pause is over that the receiver asked for.
  * - half-open, one request at a time: → closed at the first that is alive, → open for longer at a failure.
  *
- * Defaults: 10 in a row (Convoy; Envoy's outlier detection: 5, gobreaker: 6), 70 % of 100 (Convoy: 70 %; resilience4j:
- * 50 % of 100), 5 s to 5 min (Envoy: 30 s to 300 s, growing).
+ * Defaults: 10 in a row (Envoy's outlier detection: 5), 70 % of 100 (Convoy's manual: 70 %; resilience4j: 50 % of 100),
+ * 5 s to 5 min (Envoy: 30 s to 300 s, growing). Why: docs/adr/0012.
  */
 export interface BreakerPolicy {
   /** Failures in a row. */
