@@ -7,6 +7,8 @@ if (Number(parts[0]) < 22 || (Number(parts[0]) === 22 && Number(parts[1]) < 19))
   console.error("pgstream needs Node 22.19 or newer, this is " + process.versions.node + ": install it from https://nodejs.org (in a clone: npm rebuild node).  NodeTooOld")
   process.exitCode = 4
 } else {
+  // Host names are resolved in Node's threads, four of them: name servers that hang must not hold up other endpoints.
+  if (!process.env.UV_THREADPOOL_SIZE) process.env.UV_THREADPOOL_SIZE = "16"
   import("../dist/src/main.js").catch(function (error) {
     if (error && error.code === "ERR_MODULE_NOT_FOUND" && /dist.src.main\.js/.test(error.message)) {
       console.error("pgstream is not built: run npm run build, then try again.  NotBuilt")
