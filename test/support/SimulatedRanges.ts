@@ -11,10 +11,16 @@ export class SimulatedRanges {
       range.endpointId === endpoint && range.first <= number && number <= range.last && (state ?? range.state) === range.state)
   }
 
-  /** Of one endpoint, in order, in short. */
+  /** Of one endpoint, in order, in short; those that follow each other are one. */
   of(endpoint: string): ReadonlyArray<string> {
-    return this.ranges.filter(({ endpointId }) => endpointId === endpoint)
-      .sort((a, b) => a.first - b.first).map(({ first, last, state }) => `${state} ${first}-${last}`)
+    const all = this.ranges.filter(({ endpointId }) => endpointId === endpoint).sort((a, b) => a.first - b.first)
+    const merged: Array<{ first: number; last: number; state: RangeState }> = []
+    for (const { first, last, state } of all) {
+      const before = merged.at(-1)
+      if (before?.state === state && before.last + 1 >= first) before.last = Math.max(before.last, last)
+      else merged.push({ first, last, state })
+    }
+    return merged.map(({ first, last, state }) => `${state} ${first}-${last}`)
   }
 
   service(sleep: (ms: number) => Effect.Effect<void>, timing: Pick<StoreTiming, "write" | "fails">): SequenceRanges["Service"] {

@@ -170,7 +170,9 @@ export const layer = Layer.effect(
         rowsOf: (key) => rowsOf(definitions, key),
         revive: (id, rows, write) => Effect.flatMap(known(id), (lanes) =>
           lanes === undefined ? write : LiveControl.revive(lanes, rows, write)),
-        retryNow: (id) => Effect.sync(() => directory.lanes.get(id)?.retryNow()),
+        retryNow: (id) => Effect.map(known(id), (lanes) => {
+          if (lanes !== undefined) LiveControl.retryNow(core, lanes)
+        }),
         erase: (id, write) => Effect.flatMap(known(id), (lanes) =>
           lanes === undefined ? write : LiveControl.erase(live, lanes, write))
       })

@@ -28,6 +28,7 @@ import { SequenceRanges } from "../../../src/services/SequenceRanges.ts"
 import { Segments } from "../../../src/services/Segments.ts"
 import { Notices } from "../../../src/services/Notices.ts"
 import { WalHeld } from "../../../src/services/WalHeld.ts"
+import { LiveDeliveries, type LiveDeliveriesShape } from "../../../src/services/LiveDeliveries.ts"
 import { RemovedRows } from "../../../src/services/RemovedRows.ts"
 import { notifierDefaults, NotifierSettings, type NotifierSettingsShape } from "../../../src/services/Settings.ts"
 import { type DefinitionsInForce, type Selection, SubscriptionCache } from "../../../src/services/SubscriptionCache.ts"
@@ -137,6 +138,7 @@ export class Harness {
   private readonly inForce = new Map<string, Subscription>()
   private readonly gone: Set<string>
   private withdrawals: typeof Withdrawals["Service"] | undefined
+  private live: LiveDeliveriesShape | undefined
 
   constructor(options: HarnessOptions = {}) {
     this.options = options
@@ -200,6 +202,16 @@ export class Harness {
     return state
   }
 
+  /** Asks as a tool does. */
+  ask<A, E>(what: (live: LiveDeliveriesShape) => Effect.Effect<A, E>): { readonly answered: boolean } {
+    const state = { answered: false }
+    this.fork(Effect.andThen(Effect.suspend(() => what(this.live!)), Effect.sync(() => {
+      state.answered = true
+    })))
+    this.pass(0)
+    return state
+  }
+
   close(): void {
     this.fork(Scope.close(this.scope, Exit.void))
     this.pass(1)
@@ -233,6 +245,7 @@ export class Harness {
         Layer.provideMerge(WithdrawalsLive.layer.pipe(Layer.provideMerge(removedRows)))
       ), this.scope)
       this.withdrawals = Context.get(context, Withdrawals)
+      this.live = Context.get(context, LiveDeliveries)
       this.notifying = yield* Effect.provideService(Context.get(context, Notifier).open({
         stream: { systemIdentifier: "1", slotName: "s" }, position: this.options.position ?? 0,
         counts: this.options.counts ?? new Map(), definitions: [], shapes: { tables: [], versions: [] }, versions: ""

@@ -56,11 +56,15 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, number: number, ticket: Ticket): void {
     if (this.gone) return this.withdrawNumber(number, ticket)
     if (this.endpoint.suspended === true) return this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "suspended", ticket)
-    if (this.behind) {
+    if (this.behind && !this.budget.deadLetters) {
       return this.segmentWriter.add(this.segments, event, { endpointId: this.id, epoch: this.epoch, sequence: number, selectedBy, keys }, ticket)
     }
     const entry = new Entry(this.id, this.epoch, event, keys, number, selectedBy, ticket, false)
     ticket.open++
+    if (this.behind) {
+      entry.lastError = "over the budget of its endpoint"
+      return this.recordDead(entry)
+    }
     this.hold(entry)
     if (this.table.holds(keys)) {
       entry.dueAtMs = this.core.now()
@@ -316,6 +320,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.attempts.gate.configure(endpoint, this.core.now())
     this.endpoint = endpoint
     this.gone = false
+    if (this.budget.suspending && endpoint.suspended !== true) this.core.notices?.over("endpoint_suspended", this.id)
     this.budget.suspending = endpoint.suspended === true
     const why = this.mustBeBehind
     if (why !== undefined) this.goBehind(why)
@@ -323,45 +328,6 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     else this.requestAll()
     this.settleMode()
     this.attempts.pump()
-  }
-
-  // ── what operators ask for ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** Dead rows that are about to wait again hold their keys from now on. */
-  takeRevived(rows: ReadonlyArray<ParkedKeys>): void {
-    for (const row of rows) this.table.addStored(row)
-    if (this.mode === "total") this.goBehind("the first one is parked")
-  }
-
-  revived(rows: ReadonlyArray<ParkedKeys>): void {
-    for (const row of rows) this.table.mayHave(row)
-    this.countRevived(rows.length)
-    this.schedule.requestNow()
-  }
-
-  notRevived(rows: ReadonlyArray<ParkedKeys>): void {
-    for (const row of rows) this.table.removeStored(row)
-  }
-
-  /** Whatever kept it from trying holds no more. */
-  retryNow(): void {
-    this.attempts.gate.configure(this.endpoint, this.core.now())
-    this.requestAll()
-  }
-
-  beginErasing(): void {
-    this.erasing = true
-    this.giveWay("an operator erases deliveries")
-  }
-
-  /** Nothing of it is in memory, on its way to the store, or being read. */
-  get isQuiet(): boolean {
-    return this.lanes.size === 0 && this.table.isQuiet && !this.segments.reading
-  }
-
-  endErasing(): void {
-    this.erasing = false
-    this.resume()
   }
 
   /** Its last subscription went. What is in flight ends; what the store has is the directory's to end. */

@@ -158,6 +158,11 @@ export abstract class LanesState implements WriteOwner {
     return this.lanes.oldest
   }
 
+  /** Nothing of it is in memory, on its way to the store, or being read. */
+  get isQuiet(): boolean {
+    return this.lanes.size === 0 && this.table.isQuiet && !this.segments.reading
+  }
+
   get isProbing(): boolean {
     return this.attempts.isProbing
   }

@@ -16,14 +16,28 @@ export interface LiveOptions {
   readonly segments: SegmentWriter
 }
 
+/** Dead rows that are about to wait again hold their keys before `write` makes them wait. */
 export const revive = <A, E>(lanes: EndpointLanes, rows: ReadonlyArray<ParkedKeys>, write: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.suspend(() => {
-    lanes.takeRevived(rows)
+    for (const row of rows) lanes.table.addStored(row)
+    if (lanes.mode === "total") lanes.goBehind("the first one is parked")
     return write
   }).pipe(
-    Effect.tap(() => Effect.sync(() => lanes.revived(rows))),
-    Effect.onError(() => Effect.sync(() => lanes.notRevived(rows)))
+    Effect.tap(() => Effect.sync(() => {
+      for (const row of rows) lanes.table.mayHave(row)
+      lanes.countRevived(rows.length)
+      lanes.resume()
+    })),
+    Effect.onError(() => Effect.sync(() => {
+      for (const row of rows) lanes.table.removeStored(row)
+    }))
   )
+
+/** Whatever kept it from trying holds no more. */
+export const retryNow = (core: Core, lanes: EndpointLanes): void => {
+  lanes.attempts.gate.configure(lanes.endpoint, core.now())
+  lanes.requestAll()
+}
 
 /**
  * Nothing of the endpoint is in memory while `write` runs: its events go to segments, its lanes are empty, its writes are
@@ -31,13 +45,19 @@ export const revive = <A, E>(lanes: EndpointLanes, rows: ReadonlyArray<ParkedKey
  */
 export const erase = <A, E>(options: LiveOptions, lanes: EndpointLanes, write: Effect.Effect<A, E>): Effect.Effect<A, E> =>
   Effect.acquireUseRelease(
-    Effect.sync(() => lanes.beginErasing()),
+    Effect.sync(() => {
+      lanes.erasing = true
+      lanes.giveWay("an operator erases deliveries")
+    }),
     () => Effect.gen(function*() {
       yield* options.segments.flushed
       while (!lanes.isQuiet && !options.core.closed) yield* Effect.sleep(LOOK_MS)
       return yield* Effect.ensuring(write, Effect.ignore(readAgain(options, lanes)))
     }),
-    () => Effect.sync(() => lanes.endErasing())
+    () => Effect.sync(() => {
+      lanes.erasing = false
+      lanes.resume()
+    })
   )
 
 const readAgain = Effect.fnUntraced(function*({ core, store }: LiveOptions, lanes: EndpointLanes) {

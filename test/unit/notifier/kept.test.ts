@@ -1,0 +1,176 @@
+/** What an endpoint keeps, and for how long: budgets, suspension, the numbers of what is not sent, the breaker, notices. */
+import { assert, describe, it } from "vitest"
+import { commit, endpoint, Harness, idOf, insert, rows, undecodable } from "./Harness.ts"
+
+const slow = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [60_000, 60_000], refusedScheduleMs: [60_000, 60_000] }
+const paused = endpoint("e", { paused: true })
+
+describe("Notifier, numbers that are not sent", () => {
+  it("counts events of a suspended endpoint, keeps their numbers before they settle, and sends what comes after", () => {
+    const suspended = endpoint("e", { paused: true, suspended: true })
+    const harness = new Harness({ endpoints: [suspended], writeMs: 100 })
+    harness.pass(1_000)
+    harness.offer(rows(1, "a", "b", "c"))
+    harness.pass(50)
+    assert.strictEqual(harness.position, 0)
+    harness.pass(200)
+    assert.strictEqual(harness.position, 350)
+    assert.deepStrictEqual(harness.ranges.of("e"), ["suspended 1-3"])
+    assert.isEmpty(harness.appended)
+    harness.change("e", { ...suspended, paused: false, suspended: false })
+    harness.pass(2_000)
+    harness.offer(rows(4, "a"))
+    harness.pass(100)
+    assert.deepStrictEqual(harness.sent.map(({ id, sequence }) => [id, sequence]), [[idOf(4), 4]])
+  })
+
+  it("keeps the numbers of what is withdrawn: from the stream, the lanes, the table and segments", () => {
+    const harness = new Harness({
+      endpoints: [endpoint("e", { concurrency: 1 })], rows: { e: ["x"] }, settings: slow,
+      script: { [idOf(1)]: [{ status: 404 }] }
+    })
+    harness.offer(rows(1, "a"))
+    harness.pass(100)
+    harness.offer(rows(2, "a", "b", "c", "d"))
+    harness.change("e", { ...endpoint("e", { concurrency: 1 }), paused: true })
+    harness.offer(rows(6, "e"))
+    harness.pass(1_000)
+    harness.unsubscribe("x")
+    harness.offer(rows(7, "f"))
+    harness.change("e", endpoint("e", { concurrency: 1 }))
+    harness.pass(3_000)
+    const numbers = new Set(harness.sent.map(({ sequence }) => sequence))
+    for (let n = 1; n <= 7; n++) assert.isTrue(numbers.has(n) || harness.ranges.has("e", n, "withdrawn"), `number ${n}`)
+    assert.isTrue(harness.ranges.has("e", 1, "withdrawn"))
+    assert.strictEqual(harness.position, 750)
+    assert.strictEqual(harness.store.rows.size, 0)
+  })
+
+  it("keeps the numbers of an endpoint that ends", () => {
+    const harness = new Harness({ endpoints: [paused], settings: slow })
+    harness.offer(rows(1, "a", "b"))
+    harness.pass(1_000)
+    harness.change("e", undefined)
+    harness.offer(rows(3, "c"))
+    harness.pass(1_000)
+    assert.deepStrictEqual(harness.ranges.of("e"), ["withdrawn 1-3"])
+    assert.isTrue(harness.segments.isEmpty)
+  })
+})
+
+describe("Notifier, budgets", () => {
+  const fill = (harness: Harness, from: number, count: number): void => {
+    for (let n = from; n < from + count; n++) harness.offer([insert(n, 0, `row${n}`, 1_000), commit(n)])
+    harness.pass(2_500)
+  }
+
+  it("suspends an endpoint for which too much waits, once, and says so", () => {
+    const harness = new Harness({ endpoints: [paused], settings: { budgetBytes: 5_000 } })
+    fill(harness, 1, 3)
+    assert.isEmpty(harness.states)
+    fill(harness, 4, 3)
+    fill(harness, 7, 3)
+    assert.deepStrictEqual(harness.states, ["suspended e"])
+    assert.deepStrictEqual(harness.notices.filter((notice) => notice.startsWith("endpoint_suspended")), ["endpoint_suspended e"])
+    assert.deepStrictEqual(harness.segments.ids("e").length, 6)
+    assert.deepStrictEqual(harness.ranges.of("e"), ["suspended 7-9"])
+  })
+
+  it("suspends one for which something waits for too long", () => {
+    const harness = new Harness({ endpoints: [paused], settings: { budgetAgeMs: 600_000 } })
+    fill(harness, 1, 1)
+    harness.pass(590_000)
+    assert.isEmpty(harness.states)
+    harness.pass(30_000)
+    assert.deepStrictEqual(harness.states, ["suspended e"])
+  })
+
+  it("waits with the whole stream where that was chosen, until there is less", () => {
+    const harness = new Harness({ endpoints: [paused, endpoint("f")], settings: { budgetBytes: 2_000, budgetAction: "pause-slot" } })
+    fill(harness, 1, 3)
+    const held = harness.offer(rows(4, "x"))
+    harness.pass(5_000)
+    assert.isFalse(held.admitted)
+    harness.change("e", { ...paused, paused: false })
+    harness.pass(5_000)
+    assert.isTrue(held.admitted)
+  })
+
+  it("records what comes as dead where that was chosen", () => {
+    const harness = new Harness({ endpoints: [paused], settings: { budgetBytes: 2_000, budgetAction: "dead-letter" } })
+    fill(harness, 1, 3)
+    fill(harness, 4, 2)
+    assert.deepStrictEqual(harness.store.ofEndpoint("e").map(({ state, lastError }) => [state, lastError]), [
+      ["dead", "over the budget of its endpoint"], ["dead", "over the budget of its endpoint"]
+    ])
+    assert.strictEqual(harness.segments.ids("e").length, 3)
+    assert.strictEqual(harness.position, 550)
+  })
+
+  it("of the store bounds all endpoints together", () => {
+    const harness = new Harness({ endpoints: [paused, endpoint("f", { paused: true })], settings: { storeBudgetBytes: 4_000 } })
+    fill(harness, 1, 3)
+    assert.isFalse(harness.offer(rows(4, "x")).admitted)
+  })
+})
+
+describe("Notifier, breaker", () => {
+  it("sends nothing while it is open, tries one, and then all that waits, oldest first", () => {
+    let down = true
+    const harness = new Harness({
+      endpoints: [endpoint("e", { concurrency: 1 })], otherwise: () => (down ? "NoAnswer" : "Ok"),
+      settings: { ...slow, breakerFailures: 3, breakerPauseMs: 4_000, breakerPauseMaxMs: 4_000 }
+    })
+    for (let n = 1; n <= 40; n++) {
+      harness.offer([insert(n, 0, `row${n}`), commit(n)])
+      harness.pass(100)
+    }
+    const tried = harness.sent.length
+    assert.isAbove(harness.segments.ids("e").length, 10)
+    harness.pass(1_000)
+    assert.strictEqual(harness.sent.length, tried)
+    down = false
+    harness.pass(8_000)
+    const accepted = harness.sent.slice(tried).map(({ sequence }) => sequence)
+    assert.strictEqual(new Set(accepted).size, 40)
+    assert.isTrue(harness.segments.isEmpty)
+    assert.strictEqual(harness.store.rows.size, 0)
+    assert.strictEqual(harness.mostFlying, 1)
+  })
+
+  it("holds the rate of an endpoint", () => {
+    const harness = new Harness({ endpoints: [endpoint("e", { rate: 10, concurrency: 64 })], latencyMs: 1 })
+    harness.offer(rows(1, ...Array.from({ length: 50 }, (_, i) => `r${i}`)))
+    harness.pass(2_000)
+    assert.isAtMost(harness.sent.length, 22)
+    assert.isAtLeast(harness.sent.length, 18)
+    harness.pass(4_000)
+    assert.strictEqual(harness.sent.length, 50)
+  })
+
+  it("disables an endpoint that answers 410, and goes on where it stopped when it is resumed", () => {
+    const harness = new Harness({ endpoints: [endpoint("e", { concurrency: 1 })], script: { [idOf(1)]: [{ status: 410 }] } })
+    harness.offer(rows(1, "a", "b"))
+    harness.pass(2_000)
+    assert.deepStrictEqual([harness.states, harness.ids], [["disabled e"], [idOf(1)]])
+    harness.offer(rows(3, "c"))
+    harness.pass(1_000)
+    harness.change("e", endpoint("e", { concurrency: 1 }))
+    harness.pass(2_000)
+    assert.deepStrictEqual(harness.ids.slice(1).sort(), [idOf(1), idOf(2), idOf(3)])
+  })
+})
+
+describe("Notifier, notices", () => {
+  it("tells of a dead letter, and of a barrier that has waited for an hour", () => {
+    const harness = new Harness({ settings: { ...slow, parkedScheduleMs: [7_200_000] }, otherwise: () => "NoAnswer" })
+    harness.offer([undecodable(1, "public.orders"), commit(1)])
+    harness.pass(1_100)
+    assert.deepStrictEqual(harness.notices, ["first_dead_letter e"])
+    harness.offer([{ ...insert(2, 0, "a"), kind: "T", newRow: () => undefined }, commit(2)])
+    harness.pass(3_000_000)
+    assert.strictEqual(harness.notices.length, 1)
+    harness.pass(700_000)
+    assert.include(harness.notices, "barrier_waiting e")
+  })
+})
