@@ -60,7 +60,7 @@ const CASES: ReadonlyArray<readonly [script: string, layer: Layer.Layer<WebhookT
   ["slowHead", hasty, timeout, false],
   ["slowBody", hasty, timeout, false],
   ["slowChunks", hasty, timeout, false],
-  ["slowInterim", hasty, none("too many interim answers"), false],
+  ["slowInterim", patient, none("too many interim answers"), false],
   ["interimFlood", patient, none("too many interim answers"), false],
   ["reset", patient, closed, false],
   ["loseReply", patient, closed, false],
