@@ -58,6 +58,7 @@ const paused = (psql: Psql, slot: string): string =>
   psql(`SELECT string_agg(split_part(e.url, '/', 3) || ' ' || x.paused, ', ' ORDER BY e.url) FROM pgstream.endpoint_streams x JOIN pgstream.webhook_endpoints e ON e.id = x.endpoint_id
     WHERE x.stream LIKE '%/${slot}'`).trim()
 
+const notes = async (url: string, slot: string) => (await status(url, slot)).notes.join("\n")
 const codes = async (url: string, slot: string) => (await status(url, slot)).findings.map((finding) => finding.code)
 
 /** What `--adopt` has to leave behind in `slot`'s stream. */
@@ -102,6 +103,7 @@ describe("a restored dump", () => {
     assertIdsByName(same.psql)
     assert.deepStrictEqual(await codes(same.url, cloneSlot), ["EndpointsPaused"])
     await check(same.url, cloneSlot)
+    assert.match(await notes(source.url, slot), /Endpoints that are behind, and what waits for them: 1 for http:\/\/production\.example\/hook since 20/)
     assert.notMatch((await init(same.url, cloneSlot)).notes.join("\n"), /start paused/)
     assert.strictEqual(paused(same.psql, cloneSlot), "user:secret@production.example true")
     await assertAdopted(same.url, same.psql, cloneSlot, "user:secret@production.example false")

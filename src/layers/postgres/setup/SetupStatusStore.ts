@@ -11,6 +11,7 @@ import type * as Probe from "./Probe.ts"
 import { faultOf } from "./SetupErrors.ts"
 import { hereOf, type Parts, storedPosition } from "./SetupParts.ts"
 import { endpointFindings, some } from "./SetupStatusEndpoints.ts"
+import { segmentNotes } from "./SetupStatusSegments.ts"
 import * as Takeover from "./Takeover.ts"
 
 interface ParkedRow {
@@ -97,6 +98,7 @@ export const storeFindings = (
     if (version < MigrationsStore.latestVersion) return { version, position: Lsn.zero, findings: [] }
     const stream = Stream.format(hereOf(parts, facts).stream)
     yield* total(parts, notes)
+    yield* segmentNotes(parts, stream, notes)
     const findings = yield* Effect.all([
       endpointFindings(parts, stream, notes),
       parked(parts, stream),
