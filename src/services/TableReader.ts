@@ -40,6 +40,8 @@ export interface ReadRequest {
   /** Reading ends early, at a row's end, above this many bytes of values or rows. */
   readonly maxBytes: number
   readonly maxRows: number
+  /** About so many rows have these bytes, from 1: for how many are asked for at first. */
+  readonly expectedRows: number
   /** Id of the mark that is written with the end of the transaction. */
   readonly highMark: string
   /** Whether the snapshot is new enough. If not nothing is read. */

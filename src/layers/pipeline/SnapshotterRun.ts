@@ -66,6 +66,7 @@ const transfer = Effect.fnUntraced(function*(job: SnapshotterTable, watch: Table
     table: job.table,
     where: copy.where,
     maxBytes: settings.rangeBytes,
+    expectedRows: Math.max(1, Math.floor(job.size.rows)),
     accepts: (read) => {
       if (generation !== job.generation) return false
       differs = job.differs(read)

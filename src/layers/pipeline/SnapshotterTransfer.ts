@@ -35,6 +35,7 @@ export interface Transfer {
   readonly where: string | undefined
   readonly maxBytes: number
   readonly maxRows: number
+  readonly expectedRows: number
   /** At the low mark. */
   readonly opened?: () => void
   /** At the high mark, if nothing came between. `false`: what was read is of no use. Makes room for `rows`. */
@@ -92,11 +93,11 @@ export const transfer = Effect.fnUntraced(function*(options: Transfer) {
   const isNewEnough: ReadRequest["isNewEnough"] = (snapshot) =>
     !stage.delivered.unseen(snapshot, order) || !rules.seeDelivered
 
-  const { from, keys, maxBytes, maxRows, table, to, where } = options
+  const { expectedRows, from, keys, maxBytes, maxRows, table, to, where } = options
   const read = Effect.gen(function*() {
     for (;;) {
       const outcome = yield* reader.read({
-        table, key, from, to, keys, where, maxBytes, maxRows, isNewEnough,
+        table, key, from, to, keys, where, maxBytes, maxRows, expectedRows, isNewEnough,
         highMark: high,
         lockFirst: rules.lockFirst,
         ready: (rows) => stage.expect(high, atHigh(rows))

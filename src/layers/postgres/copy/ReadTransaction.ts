@@ -24,9 +24,9 @@ export interface PluginTraits {
   readonly generated: boolean
 }
 
-/** Rows of one FETCH: little while rows may be large, then as many as the rest of the range's bytes hold. */
+/** Rows of one FETCH: few while rows may be large, then as many as the rest of the range's bytes hold. */
 const FIRST_FETCH = 64
-const MAX_FETCH = 4_096
+const MAX_FETCH = 2_048
 /** Reading a range ends early after this, ms: a third of a statement's limit. */
 const ENOUGH_MS = 10_000
 
@@ -96,10 +96,11 @@ const started = (request: ReadRequest, traits: PluginTraits): string => {
 const fetchAll = Effect.fnUntraced(function*(session: Session.Session, request: ReadRequest, buffer: RowBuffer, sql: string) {
   const begunMs = performance.now()
   yield* query(session, `DECLARE copy NO SCROLL CURSOR FOR ${sql}`)
-  for (let rows = FIRST_FETCH; ;) {
+  for (let rows = Math.min(FIRST_FETCH, request.expectedRows); ;) {
     const asked = Math.min(rows, request.maxRows - buffer.count)
     const before = buffer.count
     yield* query(session, `FETCH FORWARD ${asked} FROM copy`, buffer.add)
+    if (buffer.full) return false
     if (buffer.count - before < asked) return true
     if (buffer.bytes >= request.maxBytes || buffer.count >= request.maxRows) return false
     if (performance.now() - begunMs > ENOUGH_MS) return false
@@ -120,7 +121,7 @@ export const read = Effect.fnUntraced(function*(
   const missing = request.key.some((name) => !relation.columns.some((column) => column.name === name))
   if (missing) return yield* end("moved")
   const key = request.key.map((name) => ({ name, type: described.types.get(name)! }))
-  const buffer = new RowBuffer(relation.columns, key.length === 0, traits.plugin === "wal2json", maxRowBytes)
+  const buffer = new RowBuffer(relation.columns, key.length === 0, traits.plugin === "wal2json", maxRowBytes, request.maxBytes)
   const columns = relation.columns.map(({ name }) => name)
   const whole = yield* fetchAll(session, request, buffer, Statements.selectRows(request.table, key, columns, request))
   const lastRow = buffer.rows.at(-1)?.row

@@ -13,18 +13,22 @@ export class RowBuffer {
   /** Of the values. */
   bytes = 0
   tooLarge = 0
-  /** Rows that came, those that were left out included. */
+  /** Rows that came and count: those that are too large included. */
   count = 0
+  /** The bytes were used up: what came after was dropped. */
+  full = false
   readonly #columns: ReadonlyArray<Column>
   readonly #pointers: boolean
   readonly #plainBytea: boolean
   readonly #maxRowBytes: number
+  readonly #maxBytes: number
 
   /**
    * `pointers`: a row pointer comes before the columns. `plainBytea`: a bytea is handed on without its `\x`, as wal2json
-   * does, so that keys of both have one hash.
+   * does, so that keys of both have one hash. `maxBytes`: of all rows; one row more may be in it.
    */
-  constructor(columns: ReadonlyArray<Column>, pointers: boolean, plainBytea: boolean, maxRowBytes: number) {
+  constructor(columns: ReadonlyArray<Column>, pointers: boolean, plainBytea: boolean, maxRowBytes: number, maxBytes: number) {
+    this.#maxBytes = maxBytes
     this.#columns = columns
     this.#pointers = pointers
     this.#plainBytea = plainBytea
@@ -32,6 +36,10 @@ export class RowBuffer {
   }
 
   readonly add = (bytes: Buffer, start: number, end: number): void => {
+    if (this.bytes >= this.#maxBytes) {
+      this.full = true
+      return
+    }
     this.count++
     let at = start + 2
     const text = (): string => {

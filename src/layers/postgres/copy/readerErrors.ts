@@ -11,8 +11,8 @@ export const isMoved = (error: TableReaderError): boolean => moved.has(error.sta
 const summaryOf = (state: string, message: string): string =>
   state.startsWith("22") ? `the server refuses: SQLSTATE ${state}` : `the server says: ${message} (SQLSTATE ${state})`
 
-/** Resources, shutdown, serialization, deadlock, connection. */
-const transient = /^(08|53|57P|40|25006)/
+/** Connection, resources, shutdown, serialization, deadlock, a standby that is not promoted yet, idle for too long. */
+const transient = /^(08|53|57P|40|25006|25P03)/
 
 export const failure = (cause: unknown): TableReaderError => {
   if (!(cause instanceof ServerError)) {
