@@ -29,6 +29,8 @@ export interface Program {
   init(...args: ReadonlyArray<string>): Promise<Ended>
   /** Does not wait for anything. */
   start(...args: ReadonlyArray<string>): RunningProgram
+  /** `start`, but the process kills itself (`kill -9`) at the `count`-th time that it comes to the fail point. */
+  startFailing(failPoint: string, count: number): RunningProgram
   /** Waits until it follows the slot, which it says at level info. */
   run(...args: ReadonlyArray<string>): Promise<RunningProgram>
 }
@@ -44,8 +46,10 @@ export interface ProgramOptions {
 
 const following = "Following the slot."
 
-const started = (args: ReadonlyArray<string>): RunningProgram => {
-  const running = launch(args)
+const failing = join(import.meta.dirname, "failingMain.ts")
+
+const started = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}, entry?: string): RunningProgram => {
+  const running = launch(args, env, process.cwd(), entry)
   const end = (signal: NodeJS.Signals) => () => {
     running.child.kill(signal)
     return running.ended
@@ -73,11 +77,13 @@ export const makeProgram = async (options: ProgramOptions): Promise<Program> => 
   }
   const envFile = join(folder, "pgstream.env")
   writeFileSync(envFile, Object.entries(settings).map(([name, value]) => `${name}="${value}"\n`).join(""))
-  const start = (...args: ReadonlyArray<string>): RunningProgram => {
-    const running = started(["run", "-c", envFile, ...args])
+  const kept = (running: RunningProgram): RunningProgram => {
     all.push(running)
     return running
   }
+  const start = (...args: ReadonlyArray<string>) => kept(started(["run", "-c", envFile, ...args]))
+  const startFailing = (failPoint: string, count: number) =>
+    kept(started(["run", "-c", envFile, "--log-level", "warn"], { TEST_FAIL_POINT: failPoint, TEST_FAIL_COUNT: String(count) }, failing))
   const command = ([name = "", ...args]: ReadonlyArray<string>) => launch([name, "-c", envFile, ...args]).ended
   return {
     slot: options.slot, apiPort, healthPort, envFile,
@@ -88,6 +94,7 @@ export const makeProgram = async (options: ProgramOptions): Promise<Program> => 
       return ended
     },
     start,
+    startFailing,
     run: async (...args) => {
       const running = start(...args)
       await eventually("it follows the slot", () => {

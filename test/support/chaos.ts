@@ -16,13 +16,19 @@ export const WRITERS = 3
 export const WRITER_PAUSE_MS = 60
 const DEADLINE_MS = 60_000
 
+/** A schedule that nothing of these tests uses up. */
+const soon = (tries: number) => Array.from({ length: tries }, () => "100ms").join(" ")
+
 /** What fails is parked within a fraction of a second, and comes back soon. */
 const settings = {
   PGSTREAM_WEBHOOK_NOTIFIER_CLIENT_TIMEOUT: "700ms",
   PGSTREAM_WEBHOOK_NOTIFIER_EXP_BACKOFF_INITIAL_INTERVAL: "20ms",
   PGSTREAM_WEBHOOK_NOTIFIER_EXP_BACKOFF_MAX_INTERVAL: "80ms",
   PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER: "100ms",
-  PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE: Array.from({ length: 40 }, () => "100ms").join(" "),
+  PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE: soon(100),
+  PGSTREAM_WEBHOOK_NOTIFIER_REFUSED_SCHEDULE: soon(100),
+  PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE: "200ms",
+  PGSTREAM_WEBHOOK_NOTIFIER_BREAKER_PAUSE_MAX: "1s",
   PGSTREAM_SCHEMA_SCAN_INTERVAL: "1s"
 }
 

@@ -10,6 +10,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import { AcknowledgeGate } from "../../services/AcknowledgeGate.ts"
 import { Checkpoint, type CheckpointError, type CheckpointUpdate } from "../../services/Checkpoint.ts"
+import { FailPoints } from "../../services/FailPoints.ts"
 import type { SchemaLogError } from "../../services/TableShapes.ts"
 import { SchemaLog } from "../../services/SchemaLog.ts"
 import type { Listening } from "../../services/Listener.ts"
@@ -50,6 +51,7 @@ export const make = Effect.fnUntraced(function*(
   const checkpoint = yield* Checkpoint
   const schemaLog = yield* SchemaLog
   const gate = yield* AcknowledgeGate
+  const { hit } = yield* FailPoints
   /** Positions that wait until the stream is at `until`: the oldest and the newest. */
   let held: ReadonlyArray<{ readonly position: Lsn; readonly until: Lsn }> = []
 
@@ -69,7 +71,10 @@ export const make = Effect.fnUntraced(function*(
     const passed = held.findLastIndex(({ until }) => until <= position)
     const done = held[passed]
     held = held.slice(passed + 1)
-    if (done !== undefined) yield* listening.acknowledge(done.position)
+    if (done === undefined) return
+    hit?.("acknowledge.before")
+    yield* listening.acknowledge(done.position)
+    hit?.("acknowledge.after")
   })
 
   const settle = Effect.fnUntraced(function*(update: CheckpointUpdate) {
