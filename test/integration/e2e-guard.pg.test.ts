@@ -34,7 +34,10 @@ it("refuses at subscribe and at each attempt; allowed, what was kept is sent", a
   await eventually("all are parked", () =>
     database.psql("SELECT count(*) FROM pgstream.webhook_deliveries WHERE last_error = 'address not allowed'").trim() === "5")
   assert.strictEqual(receiver.requests.length, 0)
-  assert.strictEqual((await first.stop()).code, 0)
+  const { code, stderr } = await first.stop()
+  assert.strictEqual(code, 0)
+  assert.match(stderr, /An endpoint's address is not allowed.*PGSTREAM_WEBHOOK_ALLOWED_HOSTS/)
+  assert.strictEqual(stderr.split("is not allowed; nothing").length, 2, "said once")
 
   const second = await allowing.run("--log-level", "info")
   insert(6, 8)

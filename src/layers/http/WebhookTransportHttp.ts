@@ -20,7 +20,7 @@ import { proxyFor } from "../../domain/ProxyRules.ts"
 import * as Sending from "../../domain/Sending.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
-import { AddressGuardSettings } from "../../services/AddressGuard.ts"
+import { ADDRESS_NOT_ALLOWED, AddressGuardSettings } from "../../services/AddressGuard.ts"
 import { ProxySettings, type ProxySettingsShape } from "../../services/ProxySettings.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
 import {
@@ -64,6 +64,9 @@ interface ConnectionOptions {
   readonly attemptTimeoutMs: number
 }
 
+/** Called once: the address guard has refused an attempt. */
+type Refused = () => void
+
 class Connection implements EndpointConnection {
   private readonly idle: Array<Lane> = []
   private readonly lanes = new Set<Lane>()
@@ -74,9 +77,11 @@ class Connection implements EndpointConnection {
   private closed = false
   private second = 0
   private secondText = ""
+  private refused: Refused | undefined
 
-  constructor(options: ConnectionOptions) {
+  constructor(options: ConnectionOptions, refused: Refused) {
     this.options = options
+    this.refused = refused
   }
 
   send(request: OutgoingRequest, done: (result: AttemptResult) => void): void {
@@ -124,7 +129,11 @@ class Connection implements EndpointConnection {
     this.options.signer?.expire(nowMs)
   }
 
-  private readonly release = (lane: Lane): void => {
+  private readonly release = (lane: Lane, result: AttemptResult): void => {
+    if (result._tag === "NoAnswer" && result.reason === ADDRESS_NOT_ALLOWED) {
+      this.refused?.()
+      this.refused = undefined
+    }
     if (--this.busy === 0) this.unwatch()
     if (this.idle.length < this.options.concurrency && !this.closed) this.idle.push(lane)
     else {
@@ -160,7 +169,8 @@ const routeTo = (origin: string, proxies: ProxySettingsShape): Route | undefined
 
 /** Its connection, to be closed; or why there is none. */
 const connectionTo = (
-  endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, guard: Guard, proxies: ProxySettingsShape
+  endpoint: Endpoint, target: WebhookUrl.WebhookTarget, attemptTimeoutMs: number, guard: Guard, proxies: ProxySettingsShape,
+  refused: Refused
 ): Connection | string => {
   const content = endpoint.sending === undefined ? Sending.empty : Redacted.value(endpoint.sending.content)
   const authorization = content.auth === null ? target.authorization : Sending.authorizationOf(content.auth)
@@ -180,11 +190,16 @@ const connectionTo = (
     return new Connection({
       prefix, attemptTimeoutMs, connect: connectorFor(target.origin, guard, content, route), signer: signerFor(endpoint.sending), absolute,
       gzip: endpoint.gzip === true, concurrency: endpoint.concurrency
-    })
+    }, refused)
   } catch {
     return "TLS failed: the endpoint's certificates cannot be used"
   }
 }
+
+const warning = (endpointId: string) =>
+  Effect.logWarning("An endpoint's address is not allowed; nothing is sent to it.").pipe(
+    Effect.annotateLogs({ endpointId, allow: "PGSTREAM_WEBHOOK_ALLOWED_HOSTS" })
+  )
 
 export const layer = Layer.effect(
   WebhookTransport,
@@ -192,12 +207,14 @@ export const layer = Layer.effect(
     const settings = yield* NotifierSettings
     const guard = guardOf(yield* AddressGuardSettings)
     const proxies = yield* ProxySettings
+    const runFork = Effect.runForkWith(yield* Effect.context())
     return WebhookTransport.of({
       open: (endpoint) =>
         Effect.gen(function*() {
           const target = WebhookUrl.parse(endpoint.url)
           if (Result.isFailure(target)) return unusable("not a usable URL")
-          const connection = connectionTo(endpoint, target.success, settings.attemptTimeoutMs, guard, proxies)
+          const connection = connectionTo(endpoint, target.success, settings.attemptTimeoutMs, guard, proxies,
+            () => void runFork(warning(endpoint.id)))
           if (typeof connection === "string") return unusable(connection)
           return yield* Effect.acquireRelease(Effect.succeed(connection), (opened) => Effect.sync(() => opened.close()))
         })
