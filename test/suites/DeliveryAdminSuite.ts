@@ -24,6 +24,8 @@ const parked = (endpointId: string, n: number, more: Partial<ParkedDelivery> = {
   epoch: "e", selectedBy: [], commitLsn: n, ordinal: 1, table: "public.users", kind: "I", attempts: 3, state: "waiting", dueAtMs: 1_790_000_000_000,
   retries: 2, lastError: "HTTP 500", ...more
 })
+/** A position whose bytes are no text. */
+const at = (i: number) => ({ commitLsn: 0x1a4d258 + i })
 const key = (text: string) => Result.getOrThrow(DeliverySelector.parseKey(text))
 const query = (more: Partial<DeliveryQuery> = {}): DeliveryQuery => ({
   selector: {}, state: undefined, oldestFirst: true, limit: 100, cursor: undefined, ...more
@@ -73,9 +75,9 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>) =>
 
     it.effect("pages go on where the one before ended, over several endpoints; a cursor of another query is refused", () =>
       Effect.gen(function*() {
-        const { admin, stream } = yield* make(...Array.from({ length: 7 }, (_, i) => (e: string) => parked(e, i + 1)))
+        const { admin, stream } = yield* make(...Array.from({ length: 7 }, (_, i) => (e: string) => parked(e, i + 1, at(i))))
         const other = randomUUID()
-        yield* (yield* ParkedDeliveries).write(stream, Array.from({ length: 6 }, (_, i) => parked(other, i + 1)))
+        yield* (yield* ParkedDeliveries).write(stream, Array.from({ length: 6 }, (_, i) => parked(other, i + 1, at(i))))
         for (const oldestFirst of [true, false]) {
           const seen: Array<string> = []
           for (let cursor: string | undefined; ;) {

@@ -68,7 +68,7 @@ const parkedRows = (sql: Sql, stream: string, query: DeliveryQuery, after: Place
   return sql<ParkedPage>`
     WITH RECURSIVE ${endpointsWithRows(sql, stream)}
     SELECT q.* FROM endpoints e CROSS JOIN LATERAL (
-      SELECT ${sql.literal(ROW_COLUMNS)}, ${sql.literal(withBodies ? "d.body" : "NULL::bytea AS body")}, d.commit_lsn AS at
+      SELECT ${sql.literal(ROW_COLUMNS)}, ${sql.literal(withBodies ? "d.body" : "NULL::bytea AS body")}, d.commit_lsn - '0/0'::pg_lsn AS at
       FROM pgstream.webhook_deliveries d WHERE ${sql.and(conditions)}
       ORDER BY d.commit_lsn ${order}, d.ordinal ${order}, d.event_id ${order} LIMIT ${limit}) q
     WHERE e.endpoint_id IS NOT NULL

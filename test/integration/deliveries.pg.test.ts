@@ -1,0 +1,110 @@
+/** Tools for deliveries through the binary: dead ones, retry, replay, purge, proof, with a service that runs. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, describe, it } from "vitest"
+import { makeProgram, subscribe } from "../support/binary.ts"
+import { eventually, testDatabase } from "../support/database.ts"
+import { type Received, startReceiver, valueOf } from "../support/Receiver.ts"
+
+const database = testDatabase("e2e_deliveries")
+const program = await makeProgram({
+  url: database.url, slot: `e2e_deliveries_${process.pid}`,
+  settings: {
+    PGSTREAM_WEBHOOK_NOTIFIER_REFUSED_SCHEDULE: "100ms", PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER: "200ms",
+    PGSTREAM_WEBHOOK_DELIVERY_LOG_BODIES: "true"
+  }
+})
+const folder = mkdtempSync(join(tmpdir(), "pgstream-deliveries-"))
+/** Rows that the receiver refuses for good, until it is mended. */
+let bad: (received: Received) => boolean = ({ data }) => Number(valueOf(data.columns, "id")) % 5 === 0
+const receiver = await startReceiver({ answer: (received) => ({ status: bad(received) ? 422 : 200 }) })
+const elsewhere = await startReceiver({})
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  await Promise.all([receiver.close(), elsewhere.close()])
+})
+
+const run = async (...args: ReadonlyArray<string>) => {
+  const ended = await program.command(...args)
+  assert.strictEqual(ended.code, 0, `${args.join(" ")}: ${ended.stderr}`)
+  return ended.stdout
+}
+const json = async (...args: ReadonlyArray<string>) => JSON.parse(await run(...args, "--json")) as never
+interface Listed { readonly deliveries: ReadonlyArray<{ readonly id: string; readonly state: string; readonly sequence: number; readonly last_error: string; readonly endpoint_id: string }> }
+interface Account { readonly count: number; readonly ranges: ReadonlyArray<{ readonly first: number; readonly last: number }> }
+interface Proof { readonly endpoints: ReadonlyArray<Readonly<Record<"given", number> & Record<"delivered" | "waiting" | "dead" | "purged", Account>>> }
+const listed = async (...args: ReadonlyArray<string>): Promise<Listed["deliveries"]> => (await json("deliveries", "list", ...args) as Listed).deliveries
+const numbers = () => [...receiver.accepted.values()].map(({ sequence }) => sequence).sort((a, b) => a - b)
+const api = (path: string) => fetch(`http://127.0.0.1:${program.apiPort}${path}`)
+
+describe("an endpoint that refuses every fifth row", () => {
+  it("has them as dead letters, with what was answered", async () => {
+    database.psql("CREATE TABLE users (id int PRIMARY KEY, name text)")
+    await program.init()
+    await program.run()
+    assert.strictEqual((await subscribe(program, { url: receiver.url, schema: "public" })).status, 201)
+    database.psql("INSERT INTO users SELECT g, 'row ' || g FROM generate_series(1, 20) g")
+    await eventually("four are dead", async () => (await listed("--state", "dead")).length === 4)
+    const dead = await listed("--state", "dead", "--oldest")
+    assert.deepStrictEqual(dead.map(({ last_error: error, sequence }) => [sequence, error]), [5, 10, 15, 20].map((n) => [n, "HTTP 422"]))
+    assert.strictEqual((await listed("--key", "id=10")).length, 1)
+    const shown = await run("deliveries", "show", dead[0]!.id, "--body")
+    assert.include(shown, "HTTP 422")
+    assert.include(shown, "row 5")
+    assert.notInclude(await run("deliveries", "show", dead[0]!.id), "row 5")
+    await eventually("the log has what was accepted", async () => (await listed("--state", "delivered")).length === 16)
+    const [attempt] = await listed("--state", "failed") as unknown as ReadonlyArray<{ readonly at: string }>
+    assert.isBelow(Math.abs(Date.parse(attempt!.at) - Date.now()), 120_000)
+  }, 60_000)
+
+  it("verify accounts for every number, and finds what the receiver's list lacks", async () => {
+    const [proof] = (await json("verify") as Proof).endpoints
+    assert.deepStrictEqual([proof!.given, proof!.delivered.count, proof!.dead.count], [20, 16, 4])
+    assert.deepStrictEqual(proof!.dead.ranges.map(({ first }) => first), [5, 10, 15, 20])
+    const file = join(folder, "received.txt")
+    writeFileSync(file, `${numbers().join("\n")}\n`)
+    assert.include(await run("verify", "--received", file), "Nothing is missing.")
+    writeFileSync(file, numbers().filter((n) => n !== 7).map((n) => `{"webhook-sequence":"${n}"}\n`).join(""))
+    const ended = await program.command("verify", "--received", file)
+    assert.strictEqual(ended.code, 1)
+    assert.match(ended.stdout, /^MISSING: 7 \(1\)$/m)
+    assert.strictEqual((await (await api("/webhooks/verify")).json() as Proof).endpoints[0]!.given, 20)
+  }, 60_000)
+
+  it("replay to another URL changes nothing of them", async () => {
+    const text = await run("deliveries", "replay", "--state", "dead", "--to", elsewhere.url, "--rate", "100/s")
+    assert.match(text, /is done: 4 deliveries/)
+    assert.deepStrictEqual([...elsewhere.accepted.values()].map(({ data }) => valueOf(data.columns, "id")), [5, 10, 15, 20])
+    assert.sameMembers([...elsewhere.accepted.keys()], (await listed("--state", "dead")).map(({ id }) => id))
+  }, 60_000)
+
+  it("purge of a key erases it for good, and its number is accounted for", async () => {
+    const text = await run("deliveries", "purge", "--key", "id=10", "--table", "public.users")
+    assert.match(text, /is done: 1 deliveries/)
+    assert.deepStrictEqual((await listed("--state", "dead", "--oldest")).map(({ sequence }) => sequence), [5, 15, 20])
+    const [proof] = (await json("verify") as Proof).endpoints
+    assert.deepStrictEqual([proof!.dead.count, proof!.purged.ranges], [3, [{ first: 10, last: 10 }]])
+  }, 60_000)
+
+  it("mended, retry sends what is dead under the same ids", async () => {
+    const ids = (await listed("--state", "dead")).map(({ id }) => id)
+    bad = () => false
+    assert.match(await run("deliveries", "retry", "--state", "dead"), /is done: 3 deliveries/)
+    await eventually("they are accepted", () => ids.every((id) => receiver.accepted.has(id)))
+    await eventually("none is left", async () => (await listed()).length === 0)
+    await eventually("and delivered", async () => (await json("verify") as Proof).endpoints[0]!.delivered.count === 19)
+    assert.deepStrictEqual(numbers(), Array.from({ length: 20 }, (_, i) => i + 1).filter((n) => n !== 10))
+  }, 60_000)
+
+  it("what was delivered comes again, where the log has its body; orders that mean nothing are refused", async () => {
+    const again = [...receiver.accepted.values()].find(({ sequence }) => sequence === 3)!
+    assert.match(await run("deliveries", "replay", "--id", again.id), /is done: 1 deliveries/)
+    await eventually("it came again", () => receiver.requests.filter(({ id }) => id === again.id).length > 1)
+    for (const kind of ["retry", "replay", "purge"]) assert.strictEqual((await program.command("deliveries", kind)).code, 2)
+    const answer = await fetch(`http://127.0.0.1:${program.apiPort}/webhooks/deliveries/purge`, {
+      method: "POST", headers: { "content-type": "application/json" }, body: "{}"
+    })
+    assert.strictEqual(answer.status, 400)
+  }, 60_000)
+})
