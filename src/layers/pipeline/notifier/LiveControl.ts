@@ -62,7 +62,7 @@ export const erase = <A, E>(options: LiveOptions, lanes: EndpointLanes, write: E
 
 const readAgain = Effect.fnUntraced(function*({ core, store }: LiveOptions, lanes: EndpointLanes) {
   const rows: Array<ParkedKeys> = []
-  let after = { endpointId: lanes.id, cursor: { commitLsn: -1, ordinal: 0 } }
+  let after = { endpointId: lanes.id, cursor: { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER } }
   for (;;) {
     const page = yield* untilDone(store.loadKeys(core.stream, after, PAGE_ROWS, Number.MAX_SAFE_INTEGER))
     const own = page.filter((row) => row.endpointId === lanes.id)
