@@ -12,12 +12,14 @@ import endpointSecrets from "../../../../migrations/store/0003_endpoint_secrets.
 import segments from "../../../../migrations/store/0004_segments.ts"
 import deliveryLog from "../../../../migrations/store/0005_delivery_log.ts"
 import apiTokens from "../../../../migrations/store/0006_api_tokens.ts"
+import splitLimits from "../../../../migrations/store/0007_split_limits.ts"
 
 const table = "pgstream.migrations_store"
 
 export const storeMigrations = {
   "0001_store": store, "0002_made_in": madeIn, "0003_endpoint_secrets": endpointSecrets,
-  "0004_segments": segments, "0005_delivery_log": deliveryLog, "0006_api_tokens": apiTokens
+  "0004_segments": segments, "0005_delivery_log": deliveryLog, "0006_api_tokens": apiTokens,
+  "0007_split_limits": splitLimits
 }
 
 /** Version that this program needs. */
