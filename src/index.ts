@@ -22,7 +22,8 @@ export * as Decoder from "./domain/Decoder.ts"
 
 // Services: what callers may rely on.
 export { AcknowledgeGate } from "./services/AcknowledgeGate.ts"
-export { AddressGuard, AddressRefused } from "./services/AddressGuard.ts"
+export { AddressGuard, AddressGuardSettings, type AddressGuardSettingsShape, AddressRefused } from "./services/AddressGuard.ts"
+export { nothingAllowed, parseAllowedHosts } from "./domain/AddressRules.ts"
 export { ApiCaller, type Caller } from "./services/ApiCaller.ts"
 export { ApiTokenRefused, ApiTokens, ApiTokensError, type MadeToken, type NewToken, type StoredToken } from "./services/ApiTokens.ts"
 export { AuditLog, type AuditAction } from "./services/Audit.ts"
