@@ -4,6 +4,7 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Semaphore from "effect/Semaphore"
 import { type Copy, nameOf } from "../../domain/copy/Copy.ts"
 import type { CopyRules } from "../../domain/copy/CopyRules.ts"
 import type { EntryPlace } from "../../domain/copy/CopiedRow.ts"
@@ -41,6 +42,7 @@ export class SnapshotterCopy {
   readonly #context: CopyContext
   readonly #budget: SnapshotterBudget
   readonly #entries = new Map<string, SchemaLogEntry>()
+  readonly #saving = Semaphore.makeUnsafe(1)
   #rows: ReadonlyArray<Subscription>
 
   constructor({ copy, pending, tables }: OpenCopy, rows: ReadonlyArray<Subscription>, context: CopyContext) {
@@ -96,14 +98,17 @@ export class SnapshotterCopy {
     })
   }
 
-  /** What is not kept yet of how far its tables are. */
+  /** What is not kept yet of how far its tables are. One at a time: an older record never comes after a newer one. */
   get save() {
-    return Effect.gen({ self: this }, function*() {
+    return this.#saving.withPermit(Effect.gen({ self: this }, function*() {
       const changed = [...this.tables.values()].filter((job) => job.changed)
       for (const job of changed) job.changed = false
       const requests = yield* CopyRequests
-      if (changed.length > 0) yield* requests.saveTables(this.copy.id, changed.map((job) => job.record))
-    })
+      if (changed.length === 0) return
+      yield* requests.saveTables(this.copy.id, changed.map((job) => job.record)).pipe(
+        Effect.onError(() => Effect.sync(() => changed.forEach((job) => void (job.changed = true))))
+      )
+    }))
   }
 
   /** Until no name stands for a table that was not copied: a partition may come while others are. */
