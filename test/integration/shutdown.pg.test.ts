@@ -33,9 +33,11 @@ const shutDown = async (rows: number, settings: Readonly<Record<string, string>>
   server.psql(`INSERT INTO t SELECT generate_series(1, ${rows})`)
   await eventually("requests are under way", () => receiver.requests.length >= 10)
   let isBack = false
-  const restarted = server.restart().then(() => {
+  const restart = async () => {
+    await server.restart()
     isBack = true
-  })
+  }
+  const restarted = restart()
   await eventually("the server has been down and is back", () => isBack, 30_000)
   await restarted
   receiver.answer = () => ({ status: 200 })
