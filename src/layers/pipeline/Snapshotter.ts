@@ -93,6 +93,7 @@ const openCopies = Effect.fnUntraced(function*(shapes: ShapesInForce, endpoints:
         yield* requests.setState(id, "failed", "the subscription is gone")
       }
       else if (each.fiber === undefined) yield* start(each)
+      yield* each.job.save
     }
     yield* forget
   })
