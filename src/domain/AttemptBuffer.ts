@@ -165,7 +165,7 @@ export class AttemptBuffer {
     const failures: Array<HeldAttempt> = []
     const more: Array<{ endpointId: string; more: number }> = []
     this.#last = undefined
-    for (const own of [...this.#endpoints.values()]) {
+    for (const own of this.#endpoints.values()) {
       failures.push(...own.failures)
       if (own.more > 0) more.push({ endpointId: own.endpointId, more: own.more })
       own.failures = []
@@ -175,7 +175,7 @@ export class AttemptBuffer {
       this.#endpoints.delete(own.endpointId)
       if (this.#spare.length < SUCCESSES) this.#spare.push(own.ring)
     }
-    for (const each of [...successes, ...failures]) this.#bytes -= bytesOf(each)
+    for (const list of [successes, failures]) for (const each of list) this.#bytes -= bytesOf(each)
     this.#failures = 0
     return { successes, failures, more }
   }

@@ -78,11 +78,11 @@ export const layer = HttpApiBuilder.group(
     const guard = yield* AddressGuard
     const verify = yield* Verify
     const current = yield* CurrentStream
-    const stream = Effect.catch(current.identify, storeProblem)
+    const stream = current.identify.pipe(Effect.catch(storeProblem))
 
     const found = Effect.fnUntraced(function*(id: string) {
       const number = /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0
-      const command = yield* Effect.catch(commands.get(yield* stream, number), storeProblem)
+      const command = yield* commands.get(yield* stream, number).pipe(Effect.catch(storeProblem))
       return command === undefined ? yield* new Problems.NoSuchCommand({ detail: NO_COMMAND }) : Views.command(command)
     })
 
@@ -91,24 +91,24 @@ export const layer = HttpApiBuilder.group(
       if (DeliverySelector.isAll(selector) && selection.all !== true) return yield* invalid("", NOTHING_SAID)
       const { name: by } = yield* ApiCaller
       const target = url === undefined ? undefined : Redacted.make(url)
-      const id = yield* Effect.catch(commands.add(yield* stream, { kind, selector, target, rate, by }), storeProblem)
+      const id = yield* commands.add(yield* stream, { kind, selector, target, rate, by }).pipe(Effect.catch(storeProblem))
       yield* Audit.record({ action: `deliveries.${kind}`, url, details: { command: id, selection: DeliverySelector.describe(selector) } })
       return yield* Effect.catchTag(found(String(id)), "NoSuchCommand", Effect.die)
     })
 
     return group.handleAll({
       list: Effect.fn("DeliveryApi.list")(function*({ query }) {
-        const page = yield* Effect.catch(admin.list(yield* stream, queryOf(query)), listProblem)
+        const page = yield* admin.list(yield* stream, queryOf(query)).pipe(Effect.catch(listProblem))
         return Views.page(page)
       }),
       blocking: Effect.fn("DeliveryApi.blocking")(function*({ query: { endpoint } }) {
-        return Views.blocking(yield* Effect.catch(admin.blocking(yield* stream, endpoint), storeProblem))
+        return Views.blocking(yield* admin.blocking(yield* stream, endpoint).pipe(Effect.catch(storeProblem)))
       }),
       counts: Effect.fn("DeliveryApi.counts")(function*() {
-        return Views.counts(yield* Effect.catch(admin.counts(yield* stream), storeProblem))
+        return Views.counts(yield* admin.counts(yield* stream).pipe(Effect.catch(storeProblem)))
       }),
       commands: Effect.fn("DeliveryApi.commands")(function*() {
-        const all = yield* Effect.catch(commands.list(yield* stream, MAX_COMMANDS), storeProblem)
+        const all = yield* commands.list(yield* stream, MAX_COMMANDS).pipe(Effect.catch(storeProblem))
         return { commands: all.map(Views.command) }
       }),
       command: Effect.fn("DeliveryApi.command")(function*({ params: { id } }) {
@@ -116,7 +116,7 @@ export const layer = HttpApiBuilder.group(
       }),
       cancel: Effect.fn("DeliveryApi.cancel")(function*({ params: { id } }) {
         const { id: number } = yield* found(id)
-        yield* Effect.catch(commands.cancel(yield* stream, number), storeProblem)
+        yield* commands.cancel(yield* stream, number).pipe(Effect.catch(storeProblem))
         return yield* found(id)
       }),
       show: Effect.fn("DeliveryApi.show")(function*({ params: { endpoint, id }, query }) {
@@ -128,7 +128,7 @@ export const layer = HttpApiBuilder.group(
           })
         }
         const shown = isEndpointId(endpoint)
-          ? yield* Effect.catch(admin.show(yield* stream, endpoint.toLowerCase(), id, withBody), storeProblem)
+          ? yield* admin.show(yield* stream, endpoint.toLowerCase(), id, withBody).pipe(Effect.catch(storeProblem))
           : undefined
         if (shown === undefined) return yield* new Problems.NoSuchDelivery({ detail: NOT_THERE })
         if (withBody) yield* Audit.record({ action: "deliveries.show-body", details: { endpointId: endpoint, id } })
@@ -149,7 +149,7 @@ export const layer = HttpApiBuilder.group(
       }),
       verify: Effect.fn("DeliveryApi.verify")(function*({ query: { endpoint } }) {
         const { scope } = yield* ApiCaller
-        const known = yield* Effect.catch(verify.known(yield* stream, endpoint?.toLowerCase()), storeProblem)
+        const known = yield* verify.known(yield* stream, endpoint?.toLowerCase()).pipe(Effect.catch(storeProblem))
         return { endpoints: known.map((each) => Views.numbers(each, scope)) }
       })
     })

@@ -53,7 +53,7 @@ export const layer: Layer.Layer<DeliveryCommands> = Layer.sync(DeliveryCommands,
         const stored = of(stream).get(id)
         return stored === undefined ? undefined : viewOf(stored)
       }),
-    list: (stream, limit) => Effect.sync(() => [...of(stream).values()].reverse().slice(0, limit).map(viewOf)),
+    list: (stream, limit) => Effect.sync(() => [...of(stream).values()].toReversed().slice(0, limit).map(viewOf)),
     cancel: (stream, id) =>
       Effect.map(Clock.currentTimeMillis, (endedAtMs) => change(stream, id, isOpen, { state: "cancelled", endedAtMs })),
     next: (stream) =>

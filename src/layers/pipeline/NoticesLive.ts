@@ -76,6 +76,11 @@ const deliver = Effect.fnUntraced(function*(
   }
 })
 
+const failed = (error: unknown) =>
+  Effect.logWarning("A notice could not be recorded.").pipe(
+    Effect.annotateLogs({ seen: error instanceof Error ? error.message : "a fault of its own" }), Effect.andThen(Effect.sleep(AFTER_FAILURE))
+  )
+
 export const make = Effect.gen(function*() {
   const current = yield* CurrentStream
   const store = yield* NoticeStore
@@ -113,13 +118,13 @@ export const make = Effect.gen(function*() {
       const connection = yield* transport.open(receiverAt(Redacted.value(settings.url), settings))
       const one = Effect.flatMap(Queue.take(posts), (notice) =>
         deliver(connection, parkedScheduleMs, StreamId.format(stream), notice).pipe(Effect.andThen(store.sent(stream, notice.id))))
-      for (let i = 0; i < CONCURRENCY; i++) yield* Effect.forkScoped(Effect.forever(Effect.catch(one, failed)))
+      for (let i = 0; i < CONCURRENCY; i++) yield* Effect.forkScoped(Effect.forever(one.pipe(Effect.catch(failed))))
     }
     const next = Effect.flatMap(Queue.take(waiting), (item) =>
       item._tag === "Tell" ? begin(stream, item.notice, item.atMs) : end(stream, item.kind, item.endpointId))
-    return yield* Effect.forever(Effect.catch(next, failed))
+    return yield* Effect.forever(next.pipe(Effect.catch(failed)))
   })
-  yield* Effect.forkScoped(Effect.catch(work, failed))
+  yield* Effect.forkScoped(work.pipe(Effect.catch(failed)))
 
   return {
     tell: (notice) => {
@@ -134,11 +139,6 @@ export const make = Effect.gen(function*() {
     }
   } satisfies typeof Notices["Service"]
 })
-
-const failed = (error: unknown) =>
-  Effect.logWarning("A notice could not be recorded.").pipe(
-    Effect.annotateLogs({ seen: error instanceof Error ? error.message : "a fault of its own" }), Effect.andThen(Effect.sleep(AFTER_FAILURE))
-  )
 
 type Requirements = CurrentStream | NoticeStore | NotifierSettings | WebhookTransport
 

@@ -1,0 +1,130 @@
+/** Notices to a real receiver: one signed POST for each state, tried again, not repeated after a restart. */
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import { Webhook } from "standardwebhooks"
+import * as Signature from "../../src/domain/Signature.ts"
+import * as WebhookTransportHttp from "../../src/layers/http/WebhookTransportHttp.ts"
+import * as NoticeStoreMemory from "../../src/layers/memory/NoticeStoreMemory.ts"
+import * as NoticesLive from "../../src/layers/pipeline/NoticesLive.ts"
+import { judge } from "../../src/layers/postgres/replication/SlotWatch.ts"
+import { CurrentStream } from "../../src/services/CurrentStream.ts"
+import { NoticeSettings } from "../../src/services/DeliverySettings.ts"
+import { type Notice, Notices } from "../../src/services/Notices.ts"
+import { NoticeStore } from "../../src/services/NoticeStore.ts"
+import { notifierDefaults, NotifierSettings } from "../../src/services/Settings.ts"
+import { eventually } from "../support/eventually.ts"
+import { serve } from "../support/webServers.ts"
+import { suite } from "../suites/NoticeStoreSuite.ts"
+
+suite("memory", NoticeStoreMemory.layer)
+
+const secret = Signature.formatSecret(Buffer.alloc(32, 7))
+const disabled: Notice = { kind: "endpoint_disabled", endpointId: "e-1", message: "Endpoint e-1 is disabled.", facts: { status: 410 } }
+
+interface Seen {
+  readonly headers: Record<string, string>
+  readonly body: string
+}
+
+const receiver = Effect.fnUntraced(function*(statusOf: (count: number) => number) {
+  const seen: Array<Seen> = []
+  const server = yield* serve((request, response, body) => {
+    seen.push({ headers: request.headers as Record<string, string>, body: body.toString() })
+    response.statusCode = statusOf(seen.length)
+    response.end()
+  })
+  return { seen, url: server.url }
+})
+
+/** One process, on a store that outlives it. */
+const start = (url: string | undefined, store: NoticeStore["Service"]) =>
+  Layer.build(NoticesLive.layer.pipe(
+    Layer.provide(WebhookTransportHttp.layer),
+    Layer.provide(Layer.mergeAll(
+      Layer.succeed(NoticeStore, store),
+      Layer.succeed(CurrentStream, { identify: Effect.succeed({ systemIdentifier: "1", slotName: "s" }) }),
+      Layer.succeed(NoticeSettings, { url: url === undefined ? undefined : Redacted.make(url), secret: Redacted.make(secret) }),
+      Layer.succeed(NotifierSettings, { ...notifierDefaults, parkedScheduleMs: [20] })
+    ))
+  )).pipe(Effect.map((context) => Context.get(context as Context.Context<never>, Notices)))
+
+const store = Effect.map(Layer.build(NoticeStoreMemory.layer), (context) => Context.get(context, NoticeStore))
+const stream = { systemIdentifier: "1", slotName: "s" }
+const sent = (told: NoticeStore["Service"]) => Effect.map(told.load(stream), (all) => all.length > 0 && all.every((each) => each.sent))
+
+it.live("one signed POST for a state, however often it is told; again after it was over", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const [{ seen, url }, told] = [yield* receiver(() => 204), yield* store]
+    const notices = yield* start(url, told)
+    for (let i = 0; i < 50; i++) notices.tell(disabled)
+    yield* eventually("it was posted", sent(told))
+    assert.strictEqual(seen.length, 1)
+    const [{ body, headers }] = seen as [Seen]
+    new Webhook(secret).verify(body, headers)
+    assert.match(headers["webhook-id"]!, /^notice-[0-9a-f-]{36}$/)
+    const parsed = JSON.parse(body) as { readonly timestamp: string }
+    assert.isBelow(Math.abs(Date.parse(parsed.timestamp) - Date.now()), 60_000)
+    assert.deepStrictEqual({ ...parsed, timestamp: "" }, {
+      type: "endpoint_disabled", timestamp: "",
+      data: { stream: "1/s", endpoint: "e-1", message: "Endpoint e-1 is disabled.", facts: { status: 410 } }
+    })
+    notices.over("endpoint_disabled", "e-1")
+    notices.over("endpoint_disabled", "e-2")
+    notices.tell(disabled)
+    yield* eventually("it was posted anew", Effect.sync(() => seen.length === 2))
+    assert.notStrictEqual(seen[1]!.headers["webhook-id"], headers["webhook-id"])
+  })))
+
+it.live("a restart within the state says nothing; what was not accepted yet is posted, under its id", () =>
+  Effect.gen(function*() {
+    const told = yield* store
+    const refusing = yield* receiver(() => 500)
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(refusing.url, told)
+      notices.tell(disabled)
+      yield* eventually("it was tried again", Effect.sync(() => refusing.seen.length > 2))
+    }))
+    const ids = new Set(refusing.seen.map(({ headers }) => headers["webhook-id"]))
+    assert.strictEqual(ids.size, 1)
+    const { seen, url } = yield* receiver(() => 200)
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(url, told)
+      notices.tell(disabled)
+      yield* eventually("it was posted", sent(told))
+    }))
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(url, told)
+      notices.tell(disabled)
+      notices.tell({ ...disabled, endpointId: "e-2" })
+      yield* eventually("the other one was posted", Effect.sync(() => seen.length > 1))
+    }))
+    assert.deepStrictEqual(seen.map(({ body }) => (JSON.parse(body) as { readonly data: { readonly endpoint: string } }).data.endpoint), ["e-1", "e-2"])
+    assert.isTrue(ids.has(seen[0]!.headers["webhook-id"]))
+  }).pipe(Effect.scoped))
+
+it.live("that it is over is known to a process that did not tell it", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const told = yield* store
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(undefined, told)
+      notices.tell(disabled)
+      yield* eventually("it is recorded", Effect.map(told.load(stream), (all) => all.length === 1))
+    }))
+    const notices = yield* start(undefined, told)
+    notices.over("endpoint_disabled", "e-1")
+    yield* eventually("it is over", Effect.map(told.load(stream), (all) => all.length === 0))
+  })))
+
+describe("a slot is near its loss", () => {
+  const keep_bytes = 1_000n
+  it("below a tenth of what Postgres keeps for it, or when it says so; over again above a fifth", () => {
+    assert.strictEqual(judge({ keep_bytes, safe_wal_size: 99n, wal_status: "reserved" }), "near")
+    assert.strictEqual(judge({ keep_bytes, safe_wal_size: 150n, wal_status: "extended" }), "between")
+    assert.strictEqual(judge({ keep_bytes, safe_wal_size: 250n, wal_status: "reserved" }), "far")
+    assert.strictEqual(judge({ keep_bytes, safe_wal_size: null, wal_status: "unreserved" }), "near")
+    assert.strictEqual(judge({ keep_bytes: -1_048_576n, safe_wal_size: null, wal_status: "extended" }), "far")
+  })
+})
