@@ -7,9 +7,12 @@ const moved = new Set(["42P01", "3F000", "42703"])
 
 export const isMoved = (error: TableReaderError): boolean => moved.has(error.state ?? "")
 
-/** Data exceptions name the value in their message: only their code is kept. */
+/**
+ * Data exceptions and violated constraints name the value in their message, and what a function of the user raises may
+ * say anything: only their code is kept.
+ */
 const summaryOf = (state: string, message: string): string =>
-  state.startsWith("22") ? `the server refuses: SQLSTATE ${state}` : `the server says: ${message} (SQLSTATE ${state})`
+  /^(22|23|2F|38|39|P0)/.test(state) ? `the server refuses: SQLSTATE ${state}` : `the server says: ${message} (SQLSTATE ${state})`
 
 /** Connection, resources, shutdown, serialization, deadlock, a standby that is not promoted yet, idle for too long. */
 const transient = /^(08|53|57P|40|25006|25P03)/
