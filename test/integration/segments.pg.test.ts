@@ -18,6 +18,7 @@ import { Checkpoint } from "../../src/services/Checkpoint.ts"
 import { Segments, SegmentsError } from "../../src/services/Segments.ts"
 import { SecretSettings } from "../../src/services/Settings.ts"
 import { suite } from "../suites/SegmentsSuite.ts"
+import { startServer } from "../support/PostgresServer.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { OpenSession } from "../support/sessions.ts"
 import { migratedStore } from "../support/store.ts"
@@ -47,6 +48,7 @@ const makeProcess = (options: { readonly limits?: Partial<SegmentLimits>; readon
   const run = <A, E>(use: (segments: Segments["Service"]) => Effect.Effect<A, E>) => runtime.runPromise(Effect.flatMap(Segments, use))
   return {
     run,
+    dispose: () => runtime.dispose(),
     exit: (use: Use) => runtime.runPromiseExit(Effect.flatMap(Segments, use)),
     load: (stream: StreamId) => runtime.runPromise(Effect.flatMap(Checkpoint, (checkpoint) => checkpoint.load(stream, "v"))),
     checkpoint: <A, E>(use: (checkpoint: Checkpoint["Service"]) => Effect.Effect<A, E>) => runtime.runPromise(Effect.flatMap(Checkpoint, use)),
@@ -205,6 +207,35 @@ describe("the process that writes", () => {
     assert.deepStrictEqual((await service.run((segments) => segments.open(stream, 6))).map(({ events }) => events), [4])
     assert.deepStrictEqual(await service.reads(stream, endpoint), [100, 101, 102, 5])
   })
+
+  it("goes on when the server crashes under it: what was answered is there, and everything once", async () => {
+    const [stream, endpoint] = [newStream(), randomUUID()]
+    const server = await startServer({ conf: ["fsync = on"] })
+    const service = makeProcess({ limits: { tableSegments: 40 }, url: server.url() })
+    try {
+      await service.run((segments) => segments.open(stream, 0))
+      let answered = 0
+      const appending = (async () => {
+        for (let n = 1; n <= 300; n++) {
+          await service.run((segments) => segments.append(stream, [event(n, endpoint)]))
+          answered = n
+        }
+      })()
+      for (const after of [40, 150]) {
+        await eventually(`${after} are appended`, () => answered >= after)
+        await server.crash()
+        await server.start()
+      }
+      await appending
+      const later = makeProcess({ url: server.url() })
+      assert.deepStrictEqual((await later.run((segments) => segments.open(stream, 999))).map(({ events }) => events), [300])
+      assert.deepStrictEqual(await later.reads(stream, endpoint), Array.from({ length: 300 }, (_, i) => i + 1))
+      await later.dispose()
+    } finally {
+      await service.dispose()
+      await server.stop()
+    }
+  }, 60_000)
 
   it("encrypts what waits; without the key it waits on, and no error shows it", async () => {
     const [stream, endpoint] = [newStream(), randomUUID()]

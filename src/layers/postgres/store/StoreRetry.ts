@@ -2,10 +2,11 @@
  * What waits for a store that is away: a restart, a failover, a lost connection, too many connections, a lock.
  * Nothing is dropped meanwhile: callers wait, and with them the stream. All operations that use it may be repeated.
  */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 
 /** One attempt: longer means a connection that is lost without a word. Each statement here moves at most a few MiB. */
 const ATTEMPT_TIMEOUT = Duration.seconds(60)
@@ -53,12 +54,24 @@ const timedOut = new SqlError({
   })
 })
 
+/**
+ * A connection that is lost inside a transaction: the ROLLBACK that follows, or the one after a COMMIT without an answer,
+ * fails, which Effect calls a defect. Here it is what it is, and the transaction may be repeated like any statement.
+ */
+const withoutDefects = <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
+  Effect.catchCause(self, (cause) => {
+    for (const reason of cause.reasons) {
+      if (Cause.isDieReason(reason) && isSqlError(reason.defect)) return Effect.fail(reason.defect)
+    }
+    return Effect.failCause(cause)
+  })
+
 /** Repeats `self` while the store is away, for as long as it takes; says so once, and when it is back. */
 export const whileAway = (operation: string) =>
 <A, R>(self: Effect.Effect<A, SqlError, R>): Effect.Effect<A, SqlError, R> =>
   Effect.suspend(() => {
     let away = false
-    const attempt = self.pipe(
+    const attempt = withoutDefects(self).pipe(
       Effect.timeoutOrElse({ duration: ATTEMPT_TIMEOUT, orElse: () => Effect.fail(timedOut) }),
       Effect.tapError((error) => {
         if (away || !isTransient(error)) return Effect.void
