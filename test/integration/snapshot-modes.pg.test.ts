@@ -144,6 +144,9 @@ instrumentation: {health: {address: "127.0.0.1:0"}}
     assert.strictEqual(code, 1, stderr)
     assert.include(stderr, "1 of 2 tables could not be copied.\n\n  public.broken  ")
     assert.include(stderr, "CopyFailed")
+    // What a function raises may hold a value of a row.
+    assert.include(stderr, "SQLSTATE P0001")
+    assert.notInclude(stderr, "hush-hush")
     assert.deepStrictEqual(idsOf("b"), upTo(20))
   })
 })
