@@ -138,6 +138,22 @@ export class Order {
     return found
   }
 
+  /** Those right behind it, of the same value. */
+  successors(event: Ordered): Array<Ordered> {
+    const found: Array<Ordered> = []
+    for (let slot = event.slots; slot !== undefined; slot = slot.more) if (slot.after !== undefined) found.push(slot.after.event)
+    return found
+  }
+
+  /** Whether it could go right behind `others`: nothing else holds it. A barrier, and what waits for one, cannot. */
+  isHeldOnlyBy(event: Ordered, others: ReadonlySet<Ordered>): boolean {
+    if (!this.rules.batchInOrder) return true
+    for (let slot = event.slots; slot !== undefined; slot = slot.more) {
+      if (slot.waitsEpoch || (slot.waitsChain && slot.before !== undefined && !others.has(slot.before.event))) return false
+    }
+    return true
+  }
+
   private claim(event: Ordered, zoneId: number, definition: number, barrier: boolean, value: number, waits: boolean): void {
     if (barrier && !this.rules.wholeTableWaits) return
     const epoch = this.epochFor(zoneId, definition, barrier)

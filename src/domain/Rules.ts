@@ -59,6 +59,8 @@ export interface Rules {
   readonly cursorAfterDecided: boolean
   /** An event whose number is kept as a range (suspended, withdrawn) is settled only after the range is durable. */
   readonly rangesBeforeSettle: boolean
+  /** What waits for an event goes in a batch only behind it, never beside others that hold it. */
+  readonly batchInOrder: boolean
   /** Back to live only when the reader has handed on all that waits in segments and in their write buffer. */
   readonly liveWhenRead: boolean
   /** A dead one frees its keys, once that is durable. */
@@ -96,6 +98,7 @@ export const all: Rules = {
   feedBelowReader: true,
   cursorAfterDecided: true,
   rangesBeforeSettle: true,
+  batchInOrder: true,
   liveWhenRead: true,
   deadFreesKeys: true
 }

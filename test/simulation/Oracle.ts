@@ -59,10 +59,24 @@ export class Oracle {
     }
   }
 
-  started(endpoint: EndpointId, id: string, sequence: number, epoch: string): void {
+  /** One request: the events of a batch may belong together, in order. */
+  started(endpoint: EndpointId, items: ReadonlyArray<{ readonly id: string; readonly sequence: number }>, epoch: string): void {
     const receiver = this.receivers.get(endpoint)!
+    const events = items.map(({ id, sequence }) => this.known(endpoint, receiver, id, sequence, epoch))
+    events.forEach((event, i) => {
+      if (i > 0 && event.index <= events[i - 1]!.index) this.wrong(`${endpoint}: ${name(event)} comes too late in its batch`)
+      for (const other of receiver.flying.values()) {
+        if (other.id === event.id || this.inOrder(receiver, event, other)) {
+          this.wrong(`${endpoint}: ${name(event)} is sent while ${name(other)} is in flight`)
+        }
+      }
+    })
+    for (const event of events) receiver.flying.set(event.id, event)
+  }
+
+  private known(endpoint: EndpointId, receiver: Receiver, id: string, sequence: number, epoch: string): SimulatedEvent {
     const number = receiver.numbers.get(id)
-    if (number === undefined) return this.wrong(`${endpoint}: ${id} was never selected`)
+    if (number === undefined) throw new Error(`${endpoint}: ${id} was never selected`)
     const event = receiver.events[number - 1]!
     if (sequence !== number) this.wrong(`${endpoint}: ${id} has number ${sequence}, not ${number}`)
     const numbers = receiver.epochs.get(epoch) ?? new Map<number, string>()
@@ -71,12 +85,7 @@ export class Oracle {
     numbers.set(sequence, id)
     if (this.withdrawn && receiver.second.has(id)) this.wrong(`${endpoint}: ${name(event)} is sent after its subscription was removed`)
     if (receiver.answered.has(id)) this.wrong(`${endpoint}: ${event.index} was sent again after its answer`)
-    for (const other of receiver.flying.values()) {
-      if (other.id === id || this.inOrder(receiver, event, other)) {
-        this.wrong(`${endpoint}: ${name(event)} is sent while ${name(other)} is in flight`)
-      }
-    }
-    receiver.flying.set(id, event)
+    return event
   }
 
   arrived(endpoint: EndpointId, id: string, accepted: boolean): void {

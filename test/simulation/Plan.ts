@@ -1,5 +1,5 @@
 /** What a run does, decided by its seed: the stream, the endpoints, what fails and when, kills, how slow the table is. */
-import type { OrderMode } from "../../src/domain/Subscription.ts"
+import type { BatchLimits, OrderMode } from "../../src/domain/Subscription.ts"
 import type { StreamOptions } from "./Events.ts"
 import type { Random } from "./Random.ts"
 
@@ -16,6 +16,8 @@ export interface EndpointPlan {
   readonly suspended: ReadonlyArray<readonly [number, number]>
   /** A second subscription selects the tables that the first does not; it is removed. */
   readonly second: boolean
+  /** It gets several events in one request. */
+  readonly batch: BatchLimits | undefined
 }
 
 export interface Plan {
@@ -72,7 +74,8 @@ export const randomPlan = (random: Random): Plan => {
     down: windows(random, 0.5, CALM_MS),
     paused: random.chance(0.2) ? windows(random, 0.7, CALM_MS) : [],
     suspended: random.chance(0.1) ? windows(random, 0.7, CALM_MS) : [],
-    second: random.chance(0.2)
+    second: random.chance(0.2),
+    batch: random.chance(0.2) ? { maxEvents: random.pick([2, 3, 10]), maxDelayMs: random.pick([0, 20, 200]) } : undefined
   })
   return {
     stream: {

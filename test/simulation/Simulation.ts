@@ -94,7 +94,8 @@ const inWindow = (windows: ReadonlyArray<readonly [number, number]>, now: number
 const endpointAt = (plan: EndpointPlan, now: number, isDisabled: boolean): Endpoint => ({
   id: plan.id, url: "http://receiver", order: plan.mode, concurrency: plan.concurrency,
   paused: inWindow(plan.paused, now) || inWindow(plan.suspended, now) || isDisabled, pausedReason: undefined,
-  suspended: inWindow(plan.suspended, now)
+  suspended: inWindow(plan.suspended, now),
+  ...(plan.batch === undefined ? {} : { batch: plan.batch })
 })
 
 const answerOf = (world: World, endpoint: EndpointPlan, id: string, now: number): Answer => {
@@ -111,19 +112,29 @@ const answerOf = (world: World, endpoint: EndpointPlan, id: string, now: number)
   return random.pick<Answer>(["NoAnswer", "LostReply", { status: 503 }, { status: 429, retryAfterMs: 300 }])
 }
 
+/** A batch is refused if one of its events is. */
+const answerTo = (world: World, endpoint: EndpointPlan, ids: ReadonlyArray<string>, now: number): Answer => {
+  const poisonous = ids.find((id) => (world.poison.get(`${endpoint.id} ${id}`) ?? 0) > 0)
+  return answerOf(world, endpoint, poisonous ?? ids[0]!, now)
+}
+
 const transportOf = (world: World, time: VirtualTime) => {
   const { plan, random, oracle } = world
-  const play = ({ request }: Received): Play => ({
-    answer: answerOf(world, plan.endpoints.find((each) => each.id === request.endpointId)!, request.id, time.now),
+  const play = ({ request, items }: Received): Play => ({
+    answer: answerTo(world, plan.endpoints.find((each) => each.id === request.endpointId)!, items.map(({ id }) => id), time.now),
     arriveMs: random.int(0, plan.latencyMs),
     replyMs: random.int(0, plan.latencyMs)
   })
   return scripted({
     later: (ms, run) => time.later(ms, run),
     play,
-    started: ({ request }) => oracle.started(request.endpointId, request.id, request.sequence, request.epoch),
-    arrived: ({ request }, accepted) => oracle.arrived(request.endpointId, request.id, accepted),
-    ended: ({ request }, result) => oracle.ended(request.endpointId, request.id, result._tag === "Accepted")
+    started: ({ request, items }) => oracle.started(request.endpointId, items, request.epoch),
+    arrived: ({ request, items }, accepted) => {
+      for (const { id } of items) oracle.arrived(request.endpointId, id, accepted)
+    },
+    ended: ({ request, items }, result) => {
+      for (const { id } of items) oracle.ended(request.endpointId, id, result._tag === "Accepted")
+    }
   })
 }
 

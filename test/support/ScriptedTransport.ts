@@ -14,6 +14,14 @@ export type Answer = "Ok" | "LostReply" | "NoAnswer" | { readonly status: number
 export interface Received {
   readonly endpoint: Endpoint
   readonly request: OutgoingRequest
+  /** Its events: one, but in a batch. */
+  readonly items: ReadonlyArray<{ readonly id: string; readonly sequence: number }>
+}
+
+const itemsOf = ({ id, sequence, body }: OutgoingRequest): Received["items"] => {
+  if (!id.startsWith("b-")) return [{ id, sequence }]
+  const items = JSON.parse(Buffer.from(body).toString("utf8")) as ReadonlyArray<{ readonly id: string; readonly sequence?: number }>
+  return items.map((item) => ({ id: item.id, sequence: item.sequence ?? 0 }))
 }
 
 export interface Play {
@@ -48,7 +56,8 @@ export const service = (options: ScriptedOptions): WebhookTransport["Service"] =
       Effect.succeed({
         send: (outgoing, done) => {
           const { body, id, sequence, endpointId, epoch } = outgoing
-          const received: Received = { endpoint, request: { body, id, sequence, endpointId, epoch } }
+          const request = { body, id, sequence, endpointId, epoch }
+          const received: Received = { endpoint, request, items: itemsOf(request) }
           const { answer, arriveMs, replyMs } = options.play(received)
           options.started?.(received)
           options.later(arriveMs, () => {

@@ -125,6 +125,8 @@ export class Harness {
   /** What the Notifier decided about endpoints. */
   readonly states: Array<string> = []
   readonly sent: Array<Sent> = []
+  /** As they go out: a batch is one. */
+  readonly requests: Array<{ readonly id: string; readonly items: ReadonlyArray<string>; readonly atMs: number }> = []
   readonly updates: Array<CheckpointUpdate> = []
   flying = 0
   mostFlying = 0
@@ -335,7 +337,8 @@ export class Harness {
         const answer = this.options.script?.[request.id]?.[played] ?? this.options.otherwise?.() ?? "Ok"
         return { answer, arriveMs: 0, replyMs: this.options.latencyOf?.(request.endpointId) ?? this.options.latencyMs ?? 10 }
       },
-      started: ({ endpoint, request }) => {
+      started: ({ endpoint, request, items }) => {
+        this.requests.push({ id: request.id, items: items.map((item) => item.id), atMs: this.time.now - 1_000_100 })
         const { id, sequence, epoch, endpointId } = request
         this.sent.push({ endpoint: endpointId, url: endpoint.url, id, sequence, epoch, atMs: this.time.now - 1_000_100 })
         this.mostFlying = Math.max(this.mostFlying, ++this.flying)

@@ -2,12 +2,14 @@
  * The requests of one endpoint: which starts when, what its answer means, when it is made again. Where an entry goes
  * that is decided, or failed for too long, is its owner's (`EndpointLanes`).
  */
+import * as Batch from "../../../domain/Batch.ts"
 import type { AttemptResult } from "../../../domain/Delivery.ts"
-import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf } from "../../../domain/RetryPolicy.ts"
-import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
+import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf, verdict } from "../../../domain/RetryPolicy.ts"
+import type { BatchLimits, Endpoint, OrderMode } from "../../../domain/Subscription.ts"
+import { Batches } from "./Batches.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
-import { always, type Gate } from "./Gate.ts"
+import type { Gate } from "./Gate.ts"
 import type { LaneList } from "./LaneList.ts"
 import type { LanesLink } from "./LanesLink.ts"
 
@@ -46,8 +48,12 @@ export class Attempts {
   private nextLineMs = 0
   /** A delivery was parked since it was down, and none was accepted since: the next accepted one makes all due. */
   private down = false
-  /** When the pump looks again, since the gate let nothing start, ms. */
+  /** When the pump looks again, since nothing may start before, ms. */
   private wakeMs = Infinity
+  /** Entries in requests that are out. */
+  private flying = 0
+  /** While several events go in one request. */
+  private batches: Batches | undefined
 
   constructor(core: Core, lanes: LaneList, owner: AttemptsOwner, link: LanesLink) {
     this.core = core
@@ -60,7 +66,7 @@ export class Attempts {
   private get limit(): number {
     const { mode, endpoint } = this.owner
     const most = mode === "total" ? 1 : endpoint.concurrency
-    return this.gate === always ? most : this.gate.limit(most, this.core.now())
+    return this.gate.state === "closed" ? most : this.gate.limit(most, this.core.now())
   }
 
   /** Nothing waits, and a request could start. */
@@ -70,64 +76,154 @@ export class Attempts {
 
   /** Requests may start: it is not known to be down. */
   get isOpen(): boolean {
-    return this.gate === always || this.gate.limit(1, this.core.now()) > 0
+    return this.gate.state === "closed" || this.gate.limit(1, this.core.now()) > 0
   }
 
   /** Whether it is up is being tried with one request. */
   get isProbing(): boolean {
-    return this.gate !== always && this.gate.state !== "closed"
+    return this.gate.state !== "closed"
   }
 
   pump(): void {
     if (this.core.stopping || this.owner.isHeld) return
-    while (this.inFlight < this.limit && (this.gate === always || this.mayStart())) {
+    const { batch } = this.owner.endpoint
+    if (batch !== undefined) return this.pumpBatches(batch)
+    while (this.inFlight < this.limit && this.lanes.hasReady) {
+      const now = this.core.now()
+      if (!this.mayStart(now)) return
       const entry = this.lanes.nextReady()
       if (entry === undefined) return
-      this.send(entry)
+      this.send(entry, now)
     }
   }
 
-  /** The rate: no alarm but the next one. */
-  private mayStart(): boolean {
-    if (!this.lanes.hasReady) return true
-    const now = this.core.now()
-    const waitMs = this.gate.waitMs(now)
-    if (waitMs <= 0) return true
-    if (now + waitMs >= this.wakeMs) return false
-    this.wakeMs = now + waitMs
-    this.core.alarms.at(this.wakeMs, () => {
-      this.wakeMs = Infinity
+  private pumpBatches(limits: BatchLimits): void {
+    const batches = (this.batches ??= new Batches(this.lanes, this.core.now))
+    while (this.inFlight < this.limit) {
+      const now = this.core.now()
+      if (!this.mayStart(now)) return
+      const alone = batches.gather(limits)
+      if (alone !== undefined) {
+        this.send(alone, now)
+        continue
+      }
+      const dueAtMs = batches.dueAtMs(limits)
+      if (dueAtMs === undefined) return
+      if (dueAtMs > now && !batches.isFull(limits, this.flying)) return this.pumpAt(dueAtMs)
+      this.sendAll(batches.take(limits), now)
+    }
+  }
+
+  /** Other limits, or none: what gathered is ready again. */
+  configured(): void {
+    this.batches?.release()
+    if (this.owner.endpoint.batch === undefined) this.batches = undefined
+  }
+
+  private sendAll(entries: ReadonlyArray<Entry>, now: number): void {
+    const first = entries[0]
+    if (first === undefined) return
+    for (const entry of entries) this.takeOff(entry, now)
+    const link = this.began(now)
+    const body = Batch.write(entries, Math.floor(now / 1_000))
+    const { endpointId, epoch } = first
+    link.connection.send({ id: Batch.idOf(first.id, entries.length), body, sequence: 0, endpointId, epoch }, (result) =>
+      this.answeredAll(entries, link, result))
+  }
+
+  /** One answer for all: accepted together; or each of them is sent alone, in the order of its keys. */
+  private answeredAll(entries: ReadonlyArray<Entry>, link: LanesLink, result: AttemptResult): void {
+    if (this.core.closed) return
+    const now = this.landed(link)
+    for (const entry of entries) this.logged(entry, result, now)
+    const changed = this.judged(result, now)
+    if (result._tag === "Accepted") for (const entry of entries) this.accepted(entry, now)
+    else {
+      for (const entry of entries) {
+        entry.alone = true
+        if (entry.waits > 0) entry.where = "waiting"
+      }
+      for (const entry of entries) {
+        if (entry.where !== "flying") continue
+        // Another of them may be what is refused.
+        if (verdict(result) === "park" && !this.owner.isWithdrawn(entry)) this.lanes.makeReady(entry)
+        else this.failed(entry, result, now)
+      }
+    }
+    this.goOn(changed)
+  }
+
+  /** No alarm but the next one. */
+  private pumpAt(atMs: number): void {
+    if (atMs >= this.wakeMs) return
+    this.wakeMs = atMs
+    this.core.alarms.at(atMs, () => {
+      if (this.wakeMs === atMs) this.wakeMs = Infinity
       this.pump()
     })
+  }
+
+  /** The rate. */
+  private mayStart(now: number): boolean {
+    const waitMs = this.gate.waitMs(now)
+    if (waitMs <= 0) return true
+    this.pumpAt(now + waitMs)
     return false
   }
 
-  private send(entry: Entry): void {
-    const now = this.core.now()
+  private send(entry: Entry, now: number): void {
+    this.takeOff(entry, now)
+    const link = this.began(now)
+    link.connection.send(entry, (result) => this.answered(entry, link, result))
+  }
+
+  private takeOff(entry: Entry, now: number): void {
     entry.where = "flying"
     entry.startedMs = now
     if (entry.firstAttemptMs === 0) entry.firstAttemptMs = now
-    if (this.gate !== always) this.gate.started(now)
+    this.flying++
+  }
+
+  private began(now: number): LanesLink {
+    this.gate.started(now)
     this.inFlight++
     this.core.inFlight++
     const link = this.link
     link.inFlight++
-    link.connection.send(entry, (result) => this.answered(entry, link, result))
-    this.core.hit?.("dispatcher.after_send")
+    return link
   }
 
   private answered(entry: Entry, link: LanesLink, result: AttemptResult): void {
     if (this.core.closed) return
+    const now = this.landed(link)
+    this.logged(entry, result, now)
+    const changed = this.judged(result, now)
+    if (result._tag === "Accepted") this.accepted(entry, now)
+    else this.failed(entry, result, now)
+    this.goOn(changed)
+  }
+
+  /** A request is over. */
+  private landed(link: LanesLink): number {
     this.core.hit?.("dispatcher.after_reply")
     this.inFlight--
     link.ended()
+    return this.core.now()
+  }
+
+  private logged(entry: Entry, result: AttemptResult, now: number): void {
+    this.flying--
     entry.attempts++
-    const now = this.core.now()
     this.core.log?.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
+  }
+
+  /** What it says of the endpoint. Returns whether the gate changed. */
+  private judged(result: AttemptResult, now: number): boolean {
     this.core.fates?.answered(this.owner.id, result, now)
-    const changed = this.gate !== always && this.gate.answered(result, now)
-    if (result._tag === "Accepted") this.accepted(entry, now)
-    else this.failed(entry, result, now)
+    return this.gate.answered(result, now)
+  }
+
+  private goOn(changed: boolean): void {
     if (changed) this.owner.gateChanged()
     this.owner.answered()
     this.pump()

@@ -319,6 +319,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.attempts.link = link
     this.attempts.gate.configure(endpoint, this.core.now())
     this.endpoint = endpoint
+    this.attempts.configured()
     this.gone = false
     if (this.budget.suspending && endpoint.suspended !== true) this.core.notices?.over("endpoint_suspended", this.id)
     this.budget.suspending = endpoint.suspended === true

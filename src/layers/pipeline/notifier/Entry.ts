@@ -18,8 +18,11 @@ export interface SharedBody {
   kept: Uint8Array | undefined
 }
 
-/** waiting: behind others in the lanes · ready · flying: a request is out · backoff · out: decided, or parked. */
-export type Where = "waiting" | "ready" | "flying" | "backoff" | "out"
+/**
+ * waiting: behind others in the lanes · ready · gathered: in a batch that is not full · flying: a request is out ·
+ * backoff · out: decided, or parked.
+ */
+export type Where = "waiting" | "ready" | "gathered" | "flying" | "backoff" | "out"
 
 /** What the event is, the same for every endpoint. */
 export interface EventFacts {
@@ -54,6 +57,8 @@ export class Entry implements Delivery, Ordered {
   /** It came from segments: where it is there. */
   item: SegmentItem | undefined = undefined
   where: Where = "waiting"
+  /** A batch with it failed: it is sent alone from then on. */
+  alone = false
   waits = 0
   slots: Slot | undefined = undefined
   previous: Entry | undefined = undefined

@@ -72,6 +72,15 @@ export class LaneList {
     return this.order.dependents(entry) as Array<Entry>
   }
 
+  /** Those right behind it in the order of a key. */
+  nextOf(entry: Entry): Array<Entry> {
+    return this.order.successors(entry) as Array<Entry>
+  }
+
+  isHeldOnlyBy(entry: Entry, others: ReadonlySet<Entry>): boolean {
+    return this.order.isHeldOnlyBy(entry, others)
+  }
+
   /** All but those with a request out. */
   notFlying(): Array<Entry> {
     const found: Array<Entry> = []
