@@ -40,7 +40,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<SequenceRanges, E>) =>
         const all = [
           range(a, 1, 3, { state: "purged" }), range(a, 4, 6, { state: "suspended" }), range(a, 7, 9), range(a, 10, 12, { epoch: "e2" }), range(b, 13, 15)
         ]
-        yield* ranges.add(stream, [...all].reverse())
+        yield* ranges.add(stream, all.toReversed())
         yield* ranges.add(other, [range(a, 4, 4)])
         assert.deepStrictEqual(yield* ranges.list(stream, undefined), all)
         assert.deepStrictEqual(yield* ranges.list(stream, b), all.slice(4))
