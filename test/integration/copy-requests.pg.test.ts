@@ -3,6 +3,7 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { KEPT_COPIES } from "../../src/domain/copy/create.ts"
 import * as CopyRequestsPg from "../../src/layers/postgres/copy/CopyRequestsPg.ts"
 import * as MigrationsSource from "../../src/layers/postgres/schema/MigrationsSource.ts"
 import * as Sql from "../../src/layers/postgres/Sql.ts"
@@ -46,3 +47,29 @@ it.live("another stream of the database has copies of its own", () =>
   Effect.gen(function*() {
     assert.deepStrictEqual(yield* (yield* CopyRequests).list, [])
   }).pipe(Effect.provide(layerOf("other"))))
+
+it.live("what the program before has completed is not copied again, unless it is repeatable", () =>
+  Effect.gen(function*() {
+    const requests = yield* CopyRequests
+    database.psql(`INSERT INTO pgstream.snapshot_requests (schema_name, table_names, status, errors) VALUES
+      ('old', '{a,b}', 'completed', NULL), ('all', '{*}', 'completed', NULL), ('old', '{c}', 'completed', '{"snapshot": "no"}'), ('old', '{d}', 'in progress', NULL)`)
+    const tables = ["old.a", "old.b", "old.c", "old.d", "all.x"].map((name) => ({ schema: name.split(".")[0]!, table: name.split(".")[1]! }))
+    const ask = (repeatable: boolean) => requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable, tables })
+    const names = (list: ReadonlyArray<{ readonly schema: string; readonly table: string }> = []) => list.map(({ schema, table }) => `${schema}.${table}`)
+    const once = yield* ask(false)
+    assert.deepStrictEqual([names(once.copy?.tables), names(once.skipped)], [["old.c", "old.d"], ["old.a", "old.b", "all.x"]])
+    assert.deepStrictEqual(names((yield* ask(true)).copy?.tables), ["old.a", "old.b", "all.x"])
+  }).pipe(Effect.provide(layerOf("before"))))
+
+it.live("copies that are over do not grow without a limit; those that say what is not copied again stay", () =>
+  Effect.gen(function*() {
+    const requests = yield* CopyRequests
+    const { copy } = yield* requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable: false, tables: [{ schema: "k", table: "kept" }] })
+    yield* requests.setState(copy!.id, "done")
+    database.psql(`INSERT INTO pgstream.copies (stream, subscription, tables, mode, repeatable, state)
+      SELECT stream, gen_random_uuid(), '[]', 'full', true, 'done' FROM pgstream.copies, generate_series(1, ${KEPT_COPIES + 100}) WHERE id = ${copy!.id}`)
+    yield* requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable: true, tables: [{ schema: "k", table: "new" }] })
+    const listed = yield* requests.list
+    assert.lengthOf(listed, KEPT_COPIES + 2)
+    assert.include(listed.map(({ id }) => id), copy!.id)
+  }).pipe(Effect.provide(layerOf("many"))))

@@ -1,5 +1,5 @@
 /** What comes of a request, given those that are there: the same decision for every layer of `CopyRequests`. */
-import { type Copy, type CopySpec, isOver, nameOf, type TableName } from "./Copy.ts"
+import { type Copy, type CopyId, type CopySpec, isOver, nameOf, type TableName } from "./Copy.ts"
 
 export interface Decision {
   /** It is asked for already and not over: it goes on in place of a new one. */
@@ -19,13 +19,35 @@ const namesOf = (tables: ReadonlyArray<TableName>): ReadonlySet<string> => new S
 const copied = (copy: Copy): ReadonlyArray<TableName> =>
   copy.state === "done" ? copy.tables : copy.progress.filter(({ state }) => state === "done")
 
-export const decide = (spec: CopySpec, known: ReadonlyArray<Copy>): Decision => {
+/** Copies that are over and stay listed, at most: the newest, and those that say what is not copied again. */
+export const KEPT_COPIES = 500
+
+/** Over, and nothing rests on it: a start that is not repeatable does. */
+const mayGo = (copy: Copy): boolean => isOver(copy.state) && (copy.subscription !== undefined || copy.repeatable)
+
+/** Those that need not be kept any more. `known`: oldest first. */
+export const superfluous = (known: ReadonlyArray<Copy>): ReadonlyArray<CopyId> => {
+  const over = known.filter(mayGo)
+  return over.slice(0, Math.max(0, over.length - KEPT_COPIES)).map(({ id }) => id)
+}
+
+/** What the program before has copied to its end: names, or `*` for all of a schema or of every schema. */
+const copiedBefore = (before: ReadonlyArray<TableName>) => {
+  const names = namesOf(before)
+  return (name: TableName): boolean =>
+    names.has(nameOf(name)) || names.has(nameOf({ ...name, table: "*" })) || names.has("*.*")
+}
+
+/** `before`: as `pgstream.snapshot_requests` has it of the program that was there before. */
+export const decide = (spec: CopySpec, known: ReadonlyArray<Copy>, before: ReadonlyArray<TableName> = []): Decision => {
   const same = known.filter((copy) => alike(copy, spec))
   const once = spec.subscription === undefined && !spec.repeatable
   const done = namesOf(once ? same.filter((copy) => isOver(copy.state)).flatMap(copied) : [])
   const wanted = [...new Map(spec.tables.map((name) => [nameOf(name), name])).values()]
-  const skipped = wanted.filter((name) => done.has(nameOf(name)))
-  const rest = wanted.filter((name) => !done.has(nameOf(name)))
+  const isBefore = copiedBefore(once ? before : [])
+  const isDone = (name: TableName) => done.has(nameOf(name)) || isBefore(name)
+  const skipped = wanted.filter(isDone)
+  const rest = wanted.filter((name) => !isDone(name))
   const unfinished = same.filter((copy) => !isOver(copy.state))
   const underWay = namesOf(unfinished.flatMap((copy) => copy.tables))
   const tables = rest.filter((name) => !underWay.has(nameOf(name)))

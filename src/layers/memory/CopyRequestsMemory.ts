@@ -3,7 +3,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { after, type Copy, type CopyId, type CopyState, isOver } from "../../domain/copy/Copy.ts"
-import { decide } from "../../domain/copy/create.ts"
+import { decide, superfluous } from "../../domain/copy/create.ts"
 import { CopyIsOver, CopyRequests, CopyUnknown, type OpenCopy, type PendingKey, type TableRecord } from "../../services/CopyRequests.ts"
 
 interface Kept {
@@ -22,6 +22,7 @@ const shown = ({ copy, tables }: Kept): Copy => ({
 
 const make = () => {
   const kept = new Map<CopyId, Kept>()
+  let last = 0
 
   const change = (id: CopyId, state: CopyState, error: string | undefined) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
@@ -48,9 +49,11 @@ const make = () => {
     create: (spec) =>
       Effect.gen(function*() {
         const now = yield* Clock.currentTimeMillis
-        const { goesOn, skipped, tables } = decide(spec, [...kept.values()].map(shown))
+        const known = [...kept.values()].map(shown)
+        const { goesOn, skipped, tables } = decide(spec, known)
         if (tables.length === 0) return { copy: goesOn, skipped }
-        const id = String(kept.size + 1)
+        for (const id of superfluous(known)) kept.delete(id)
+        const id = String(++last)
         const copy: Copy = {
           ...spec, tables, id, state: "requested", error: undefined, createdAtMs: now, updatedAtMs: now, progress: []
         }

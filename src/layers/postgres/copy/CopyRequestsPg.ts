@@ -5,8 +5,8 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
-import { after, type CopyId } from "../../../domain/copy/Copy.ts"
-import { decide } from "../../../domain/copy/create.ts"
+import { after, type CopyId, type TableName } from "../../../domain/copy/Copy.ts"
+import { decide, superfluous } from "../../../domain/copy/create.ts"
 import { format } from "../../../domain/StreamId.ts"
 import { CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type OpenCopy, type PendingKey } from "../../../services/CopyRequests.ts"
 import { SourceSettings } from "../../../services/Settings.ts"
@@ -35,11 +35,21 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
       Effect.flatMap(stream, (id) =>
         Effect.map(sql.unsafe<CopyRow>(selectCopies(condition), [id, ...parameters]), (rows) => rows.map(ofRow)))
 
+    /** Completed requests of the program before: those that no copy of ours has written. */
+    const copiedBefore = sql<TableName>`
+      SELECT r.schema_name AS schema, unnest(r.table_names) AS "table" FROM pgstream.snapshot_requests r
+       WHERE r.status = 'completed' AND r.errors IS NULL AND NOT EXISTS (
+         SELECT FROM pgstream.copies c, jsonb_to_recordset(c.tables) AS t(schema text, "table" text)
+          WHERE c.subscription IS NULL AND t.schema = r.schema_name
+          GROUP BY c.id HAVING array_agg(t."table" ORDER BY t."table") = r.table_names)`
+
     const insert = Effect.fnUntraced(function*(spec: Parameters<CopyRequests["Service"]["create"]>[0]) {
       const key = yield* stream
       yield* sql`SELECT pg_advisory_xact_lock(hashtext('pgstream copies'), hashtext(${key}))`
-      const { goesOn, skipped, tables } = decide(spec, (yield* select("")).map(({ copy }) => copy))
+      const known = (yield* select("")).map(({ copy }) => copy)
+      const { goesOn, skipped, tables } = decide(spec, known, yield* copiedBefore)
       if (tables.length === 0) return { copy: goesOn, skipped }
+      yield* sql`DELETE FROM pgstream.copies WHERE id = ANY (${superfluous(known)}::text[]::bigint[])`
       const [row] = yield* sql<{ readonly id: string }>`
         INSERT INTO pgstream.copies (stream, subscription, tables, condition, mode, repeatable, state)
         VALUES (${key}, ${spec.subscription ?? null}::text::uuid, ${JSON.stringify(tables)}::text::jsonb,
