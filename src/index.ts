@@ -17,6 +17,8 @@ export * as Signature from "./domain/Signature.ts"
 export * as StreamId from "./domain/StreamId.ts"
 export * as Subscription from "./domain/Subscription.ts"
 export * as TableShape from "./domain/TableShape.ts"
+export * as Progress from "./domain/Progress.ts"
+export * as TablePattern from "./domain/TablePattern.ts"
 export { BodyWriter } from "./domain/Body.ts"
 export * as Decoder from "./domain/Decoder.ts"
 
@@ -50,8 +52,12 @@ export { Setup, SetupError, type DestroyReport, type Finding, type InitOptions, 
 export {
   CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type Copy, type CopySpec, type Created
 } from "./services/CopyRequests.ts"
+export { CopyAsking, CopyRefused, type Asked, type CopyWish } from "./services/CopyAsking.ts"
 export { CopySettings, copyDefaults, type CopySettingsShape } from "./services/CopySettings.ts"
 export { Snapshotter, SnapshotError, type Copying } from "./services/Snapshotter.ts"
+export { SnapshotSettings, snapshotDefaults, type SnapshotSettingsShape } from "./services/SnapshotSettings.ts"
+export { StreamFollowed } from "./services/StreamFollowed.ts"
+export { TableCatalog, TableCatalogError } from "./services/TableCatalog.ts"
 export { TableReader, TableReaderError } from "./services/TableReader.ts"
 export { SourceProbe } from "./services/SourceProbe.ts"
 export { SubscriptionCache } from "./services/SubscriptionCache.ts"
