@@ -77,7 +77,7 @@ export const positionNote = (slotName: string, facts: Facts): string => {
   const until = slot.inactiveSince === "" ? "it stopped" : `it stopped (${slot.inactiveSince})`
   return (
     `The old program's position (${slot.confirmed}) is not to be trusted: it acknowledges more than it has read, so rows committed shortly before ${until} may never have been sent. ` +
-    `The stream goes on from ${slot.confirmed}; the WAL ends at ${facts.walEnd}. Compare the tables that matter with what their receivers have, or send them again (a copy of a table is the snapshot's, docs/migrating.md).`
+    `The stream goes on from ${slot.confirmed}; the WAL ends at ${facts.walEnd}. Compare the tables that matter with what their receivers have, or send their rows again:   pgstream snapshot --tables schema.table`
   )
 }
 
