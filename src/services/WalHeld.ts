@@ -5,6 +5,8 @@
 import * as Context from "effect/Context"
 
 export const WalHeld = Context.Reference<{
-  /** Bytes between the slot's restart position and the end of the WAL; 0: not known. */
+  /** Bytes between what was acknowledged and the end of the WAL; 0: not known. */
   bytes(): number
-}>("pgstream/services/WalHeld", { defaultValue: () => ({ bytes: () => 0 }) })
+  /** `max_slot_wal_keep_size`, bytes: what Postgres keeps at most; Infinity: all. */
+  keepBytes(): number
+}>("pgstream/services/WalHeld", { defaultValue: () => ({ bytes: () => 0, keepBytes: () => Infinity }) })

@@ -130,7 +130,7 @@ export class SimulatedSegments {
   }
 
   private trim(): void {
-    for (const endpoint of [...this.cursors.keys()]) if (this.waiting(endpoint).length === 0) this.cursors.delete(endpoint)
+    for (const endpoint of this.cursors.keys()) if (this.waiting(endpoint).length === 0) this.cursors.delete(endpoint)
     const first = Math.min(this.next, ...[...this.cursors.values()].map(({ segment }) => segment))
     this.segments = this.segments.filter(({ number }) => number >= first)
   }

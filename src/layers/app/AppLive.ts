@@ -37,6 +37,7 @@ import * as EndpointStorePg from "../postgres/store/EndpointStorePg.ts"
 import * as DeadRetention from "../postgres/store/DeadRetention.ts"
 import * as ParkedDeliveriesPg from "../postgres/store/ParkedDeliveriesPg.ts"
 import * as SegmentsPg from "../postgres/store/SegmentsPg.ts"
+import * as WalHeldPg from "../postgres/replication/WalHeldPg.ts"
 import * as SequenceRangesPg from "../postgres/store/SequenceRangesPg.ts"
 import * as EndpointStatesPg from "../postgres/store/EndpointStatesPg.ts"
 import * as HeartbeatPg from "../postgres/replication/HeartbeatPg.ts"
@@ -98,6 +99,7 @@ export const pipelineLayer = (settings: AppSettings) =>
     DeliveriesLive.worker
   ).pipe(
     Layer.provide(DeliveriesLive.told),
+    Layer.provide(WalHeldPg.layer),
     Layer.provide(WithdrawalsLive.layer.pipe(Layer.provideMerge(RemovedRowsPg.layer))),
     Layer.provideMerge(Layer.mergeAll(SubscriptionStorePg.layer, EndpointsPg.layer, ParkedDeliveriesPg.layer,
       SegmentsPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer, DeadRetention.layer)),

@@ -180,7 +180,7 @@ export const layer = Layer.effect(
       const bodies = new BodyWriter()
       const dispatcher = new Dispatcher({
         core, definitions, directory,
-        pressure: new Pressure({ core, lanes: directory.lanes, walHeld: walHeld.bytes }),
+        pressure: new Pressure({ core, lanes: directory.lanes, walHeld }),
         body: (change) => bodies.write(change),
         added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)
       })

@@ -82,6 +82,7 @@ export interface HarnessOptions {
   /** By endpoint. */
   readonly latencyOf?: (endpoint: string) => number
   readonly walHeld?: () => number
+  readonly walKept?: number
   readonly store?: SimulatedStore
   readonly segments?: SimulatedSegments
   readonly writeMs?: number
@@ -280,7 +281,7 @@ export class Harness {
       })),
       Layer.succeed(SequenceRanges, this.ranges.service(this.time.sleep, timing)),
       Layer.succeed(Segments, this.watched(this.segments.service(this.time.sleep, timing))),
-      Layer.succeed(WalHeld, { bytes: () => this.options.walHeld?.() ?? 0 }),
+      Layer.succeed(WalHeld, { bytes: () => this.options.walHeld?.() ?? 0, keepBytes: () => this.options.walKept ?? Infinity }),
       Layer.succeed(Notices, {
         tell: ({ kind, endpointId }) => this.notices.push(`${kind} ${endpointId}`),
         over: (kind, endpointId) => this.notices.push(`${kind} ${endpointId} is over`)

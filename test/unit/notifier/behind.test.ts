@@ -62,10 +62,10 @@ describe("Notifier, an endpoint that is slow", () => {
     assert.isAbove(harness.segments.ids("slow").length, 100)
   })
 
-  it("gives way when the slot holds too much WAL for it", () => {
+  for (const [settings, kept] of [[{ walBudgetBytes: 1_000 }, Infinity], [{}, 2_000]] as const) it(`gives way when the slot holds too much WAL for it (${kept})`, () => {
     let held = 0
     const harness = new Harness({
-      endpoints: [endpoint("slow"), endpoint("fast")], settings: { walBudgetBytes: 1_000 }, walHeld: () => held,
+      endpoints: [endpoint("slow"), endpoint("fast")], settings, walHeld: () => held, walKept: kept,
       ...hangs("slow")
     })
     const next = stream(harness, 1, 2_000)

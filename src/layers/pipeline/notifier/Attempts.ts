@@ -144,9 +144,11 @@ export class Attempts {
         if (entry.waits > 0) entry.where = "waiting"
       }
       for (const entry of entries) {
-        if (entry.where !== "flying") continue
+        if (this.owner.isWithdrawn(entry)) {
+          if (entry.where !== "out") this.owner.withdraw(entry)
+        } else if (entry.where !== "flying") continue
         // Another of them may be what is refused.
-        if (verdict(result) === "park" && !this.owner.isWithdrawn(entry)) this.lanes.makeReady(entry)
+        else if (verdict(result) === "park") this.lanes.makeReady(entry)
         else this.failed(entry, result, now)
       }
     }

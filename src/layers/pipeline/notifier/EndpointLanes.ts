@@ -148,7 +148,6 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     if (passed !== undefined) this.budget.passed(passed.segment, this.segments.isEmpty)
   }
 
-  /** Frees the memory that it holds: all that is not flying goes to the table, or back to its segments. */
   giveWay(why: string): void {
     this.goBehind(why)
     this.putAway(this.lanes.notFlying(), undefined)

@@ -93,6 +93,8 @@ export abstract class LanesState implements WriteOwner {
   abstract written(entry: Entry): void
   abstract removed(id: string): void
   abstract pumpSegments(): void
+  /** Frees the memory that it holds: all that is not flying goes to the table, or back to its segments. */
+  abstract giveWay(why: string): void
   /** Feeder, reader and requests look what they may do. */
   abstract resume(): void
 

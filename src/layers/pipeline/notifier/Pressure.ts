@@ -3,6 +3,7 @@
  * for 250 ms of the last second while another one had nothing to do; at the sum of all bytes the one that holds most;
  * and the one that holds the slot when that has too much WAL. Otherwise waiting is all there is to do.
  */
+import type { WalHeld } from "../../../services/WalHeld.ts"
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import type { LanesState } from "./LanesState.ts"
@@ -16,11 +17,14 @@ export const LOOK_MS = 50
 /** Pause between two looks at the slot, ms. */
 const SLOT_PAUSE_MS = 1_000
 
+const WAL = "the slot holds too much WAL for it"
+
+export type WalHeldShape = typeof WalHeld["Service"]
+
 export interface PressureOptions {
   readonly core: Core
   readonly lanes: ReadonlyMap<string, EndpointLanes>
-  /** Bytes of WAL that the slot holds. */
-  readonly walHeld: () => number
+  readonly walHeld: WalHeldShape
 }
 
 interface Held {
@@ -31,7 +35,7 @@ interface Held {
 export class Pressure {
   private readonly core: Core
   private readonly lanes: ReadonlyMap<string, EndpointLanes>
-  private readonly walHeld: () => number
+  private readonly walHeld: WalHeldShape
   /** By endpoint, the pieces of the last second in which it held the Dispatcher and another had nothing to do. */
   private readonly held = new Map<LanesState, Array<Held>>()
   private nextSlotMs = 0
@@ -50,13 +54,16 @@ export class Pressure {
     this.look()
   }
 
-  /** While the Dispatcher does not wait, too: the slot. */
+  /** While the Dispatcher does not wait, too: who holds a slot that has too much WAL. */
   look(): void {
     const now = this.core.now()
     if (now < this.nextSlotMs) return
     this.nextSlotMs = now + SLOT_PAUSE_MS
-    if (this.walHeld() <= this.core.settings.walBudgetBytes) return
-    this.oldestLive()?.giveWay("the slot holds too much WAL for it")
+    const budget = Math.min(this.core.settings.walBudgetBytes, this.walHeld.keepBytes() / 2)
+    if (this.walHeld.bytes() <= budget) return
+    for (const lanes of this.core.overfull) lanes.giveWay(WAL)
+    const oldest = this.oldestLive()
+    if (oldest !== undefined && this.core.reached.commitLsn - oldest.oldest!.commitLsn > budget / 2) oldest.giveWay(WAL)
   }
 
   private heldBy(fromMs: number, now: number): void {
