@@ -8,6 +8,7 @@
 export * as Change from "./domain/Change.ts"
 export * as Chunk from "./domain/Chunk.ts"
 export * as Delivery from "./domain/Delivery.ts"
+export * as DeliverySelector from "./domain/DeliverySelector.ts"
 export * as EventId from "./domain/EventId.ts"
 export * as Key from "./domain/Key.ts"
 export * as Lsn from "./domain/Lsn.ts"
@@ -19,6 +20,8 @@ export * as Subscription from "./domain/Subscription.ts"
 export * as TableShape from "./domain/TableShape.ts"
 export * as Progress from "./domain/Progress.ts"
 export * as TablePattern from "./domain/TablePattern.ts"
+export * as Ranges from "./domain/Ranges.ts"
+export * as VerifyNumbers from "./domain/Verify.ts"
 export { BodyWriter } from "./domain/Body.ts"
 export * as Decoder from "./domain/Decoder.ts"
 
@@ -31,6 +34,16 @@ export { ApiTokenRefused, ApiTokens, ApiTokensError, type MadeToken, type NewTok
 export { AuditLog, type AuditAction } from "./services/Audit.ts"
 export { ChangeSource, SourceError, type Plugin, type SourceConnection } from "./services/ChangeSource.ts"
 export { Checkpoint, CheckpointError, type CheckpointState, type CheckpointUpdate, type EndpointCount } from "./services/Checkpoint.ts"
+export { CurrentStream, CurrentStreamError } from "./services/CurrentStream.ts"
+export {
+  DeliveryAdmin, DeliveryAdminError, type Blocking, type DeliveryCounts, type DeliveryPage, type DeliveryQuery, type ListedDelivery,
+  type ShownDelivery
+} from "./services/DeliveryAdmin.ts"
+export {
+  DeliveryCommands, DeliveryCommandsError, type Command, type CommandRequest, type CommandView
+} from "./services/DeliveryCommands.ts"
+export { DeliveryLog, type Attempted } from "./services/DeliveryLog.ts"
+export { DeliveryLogSettings, NoticeSettings } from "./services/DeliverySettings.ts"
 export { Endpoints, EndpointsError } from "./services/Endpoints.ts"
 export { EndpointTests, type EndpointTested } from "./services/EndpointTests.ts"
 export {
@@ -43,6 +56,8 @@ export { HealthChecks, type HealthCheck } from "./services/HealthChecks.ts"
 export { Heartbeat } from "./services/Heartbeat.ts"
 export { Injector, InjectorError } from "./services/Injector.ts"
 export { Listener, ListenerError, type Listening, type ListenerState } from "./services/Listener.ts"
+export { Notices, type Notice, type NoticeKind } from "./services/Notices.ts"
+export { NoticeStore, NoticeStoreError, type ToldNotice } from "./services/NoticeStore.ts"
 export { Notifier, NotifierError, type Notifying, type Settled } from "./services/Notifier.ts"
 export { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
 export { RemovedRows } from "./services/RemovedRows.ts"
@@ -66,6 +81,7 @@ export {
 } from "./services/SubscriptionStore.ts"
 export { SchemaLogError, TableShapes, type ShapesInForce } from "./services/TableShapes.ts"
 export { Transformer } from "./services/Transformer.ts"
+export { Verify, VerifyError, type KnownEndpoint } from "./services/Verify.ts"
 export { WebhookTransport } from "./services/WebhookTransport.ts"
 export { Withdrawals } from "./services/Withdrawals.ts"
 

@@ -61,7 +61,7 @@ const parked = (parts: Parts, stream: string): Effect.Effect<ReadonlyArray<Findi
         area: "delivery",
         code: "DeliveriesDead",
         summary: `${dead} deliveries are not tried any more: ${of((row) => row.dead)}`,
-        mend: "Mend the receiver, then make them due again:   UPDATE pgstream.webhook_deliveries SET state = 'waiting', due_at = now() WHERE state = 'dead'   and restart pgstream."
+        mend: "Mend the receiver, then:   pgstream deliveries retry --state dead       What they are:   pgstream deliveries list --state dead"
       })
     }
     return findings
