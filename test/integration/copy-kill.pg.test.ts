@@ -64,6 +64,10 @@ const round = async (seed: number, plugin: string, kills: number) => {
   for (const table of ["wide", "small"]) database.psql(`INSERT INTO ${table}(id, n, pad) VALUES (99999999, 1, 'end')`)
   await eventually("the last events", () =>
     ["wide", "small"].every((table) => receiver.values("id", table).includes(99999999)), 120_000)
+  // An event that was refused is tried again in a moment: it is settled when its position is acknowledged.
+  const end = database.psql("SELECT pg_current_wal_lsn()").trim()
+  await eventually("all is settled", () =>
+    database.psql(`SELECT confirmed_flush_lsn >= '${end}' FROM pg_replication_slots WHERE slot_name = '${where.slot}'`).trim() === "t", 120_000)
   await eventually("nothing is parked", () => database.psql("SELECT count(*) FROM pgstream.webhook_deliveries WHERE state = 'waiting'").trim() === "0", 120_000)
   await running.stop()
   const oracle = applied(receiver)
