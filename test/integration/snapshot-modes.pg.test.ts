@@ -107,6 +107,22 @@ describe("copies through the program", () => {
     assert.deepStrictEqual([wrong.code, wrong.stderr.includes("cc matches no table; the nearest is public.c")], [3, true], wrong.stderr)
   })
 
+  it("mode schema sends entries of the schema log and no row, mode data rows and no entry", { timeout: 90_000 }, async () => {
+    const running = await program.run()
+    database.psql("CREATE TABLE e(id int PRIMARY KEY)")
+    await eventually("its entry has come", () => of("schema_log").some(({ body }) => body.includes("\\\"name\\\": \\\"e\\\"")))
+    database.psql("INSERT INTO e VALUES (1), (2)")
+    await eventually("the stream is through", () => of("e").length === 2)
+    for (const [mode, entries, rows] of [["schema", 1, 0], ["data", 0, 2]] as const) {
+      const before = [of("schema_log").length, of("e").length]
+      const { code, stderr } = await program.command("snapshot", "--tables", "e", "--mode", mode)
+      assert.strictEqual(code, 0, stderr)
+      await eventually(`mode ${mode}`, () => of("schema_log").length === before[0]! + entries)
+      assert.deepStrictEqual([of("schema_log").length, of("e").length], [before[0]! + entries, before[1]! + rows])
+    }
+    await stopped(running)
+  })
+
   it("run in mode snapshot ends with the copy", { timeout: 90_000 }, async () => {
     database.psql("CREATE TABLE d(id int PRIMARY KEY); INSERT INTO d SELECT generate_series(1, 30)")
     const folder = mkdtempSync(join(tmpdir(), "pgstream-mode-"))

@@ -18,13 +18,17 @@ export interface Screen {
   write(text: string): void
 }
 
+/** Of a terminal that does not say it. */
+const COLUMNS = 80
+const ROWS = 24
+
 /** stderr; the sizes are those of now. */
 export const stderr: Screen = {
   get columns() {
-    return process.stderr.isTTY === true ? process.stderr.columns : undefined
+    return process.stderr.isTTY === true ? process.stderr.columns || COLUMNS : undefined
   },
   get rows() {
-    return process.stderr.rows
+    return process.stderr.rows || ROWS
   },
   write: (text) => void process.stderr.write(text)
 }
@@ -35,7 +39,7 @@ export type Show = (progress: Progress.Progress, before: Progress.Progress) => v
 const bars = (screen: Screen): Show => {
   let drawn = 0
   return (progress) => {
-    const lines = ProgressText.frame(progress, { columns: screen.columns ?? 80, rows: screen.rows })
+    const lines = ProgressText.frame(progress, { columns: screen.columns ?? COLUMNS, rows: screen.rows })
     screen.write(ProgressText.redraw(drawn, lines))
     drawn = lines.length
   }

@@ -1,6 +1,7 @@
 /** `pgstream snapshot`, and the copy that `run` makes in its modes with one. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as References from "effect/References"
 import type * as Progress from "../../domain/Progress.ts"
 import * as ProgressText from "../../domain/ProgressText.ts"
 import { nameOf } from "../../domain/copy/Copy.ts"
@@ -12,7 +13,7 @@ import type { AppSettings } from "../app/Configuration.ts"
 import { CommandFailed, notThereYet } from "./Failure.ts"
 import { configure, sameConfiguration, say, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
-import { follow, type ViewOptions, viewOf } from "./ProgressView.ts"
+import { follow, stderr, type ViewOptions, viewOf } from "./ProgressView.ts"
 
 export interface Connection {
   readonly postgresUrl: Option.Option<string>
@@ -118,12 +119,18 @@ const watched = (ids: ReadonlyArray<CopyId>, view: ViewOptions) =>
 const goesOn = (ids: ReadonlyArray<CopyId>) =>
   say(`The copy goes on in the service that runs.   pgstream snapshot watch ${ids[0]}   pgstream snapshot cancel ${ids[0]}`)
 
+const goesOnLater = say("The copy is not over; it goes on where it stopped when something follows the slot:   pgstream run   pgstream snapshot")
+
 /** Nobody follows the slot: this process does, for as long as the copy takes. */
 export const alone = Effect.fnUntraced(function*(settings: AppSettings, ids: ReadonlyArray<CopyId>, view: ViewOptions) {
   const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
   const { runPipeline } = yield* Effect.promise(() => import("../app/RunPipeline.ts"))
   yield* Setup.use((setup) => setup.check).pipe(Effect.provide(setupLayer(settings)))
-  const progress = yield* Effect.raceFirst(runPipeline(settings), follow(ids, viewOf(view)))
+  // Log lines would tear the bars: on a terminal only warnings do.
+  const bars = stderr.columns !== undefined && view.progress && !view.json
+  const level = settings.log.level === "error" || settings.log.level === "fatal" ? "Error" as const : "Warn" as const
+  const pipeline = bars ? Effect.provideService(runPipeline(settings), References.MinimumLogLevel, level) : runPipeline(settings)
+  const progress = yield* Effect.raceFirst(pipeline, follow(ids, viewOf(view))).pipe(Effect.onInterrupt(() => goesOnLater))
   yield* conclude(progress)
 })
 

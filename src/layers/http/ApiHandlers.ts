@@ -77,7 +77,11 @@ const handlers = HttpApiBuilder.group(
     const snapshots = (id: string) =>
       CopyHandlers.ask(CopyHandlers.wholeOf(id)).pipe(
         Effect.map(({ copies }) => copies.map((copy) => copy.id)),
-        Effect.catchTags({ NoSuchSubscription: () => Effect.succeed([]) }),
+        Effect.catchTags({
+          NoSuchSubscription: () => Effect.succeed([]),
+          CopyRefused: ({ detail, errors }) =>
+            Effect.fail(new Problems.CopyRefused({ detail: `The subscription was made, its copy was not: ${detail}`, errors }))
+        }),
         Effect.provideService(CopyAsking, asking)
       )
 
