@@ -6,7 +6,7 @@
  * - A schema event: each table that its statement changed. A message: none.
  * - `total`: one key for all. `none`: no keys.
  */
-import type { Change, Relation, Row } from "./Change.ts"
+import { type Change, type Relation, type Row, ValueClass } from "./Change.ts"
 import { keyDefinition, type KeyDefinition, keyPlaces } from "./Identity.ts"
 import { type Key, WHOLE } from "./Key.ts"
 import type { OrderMode } from "./Subscription.ts"
@@ -25,6 +25,10 @@ const mix = (hash: number, bytes: Buffer, start: number, end: number): number =>
   return Math.imul(hash ^ (end - start), PRIME)
 }
 
+/** End of what counts of a value: of a boolean, which wal2json writes as `true` and a copy as `t`, the first letter. */
+const endOf = (row: Row, place: number): number =>
+  row.columns[place]!.valueClass === ValueClass.boolean ? row.spans[2 * place]! + 1 : row.spans[2 * place + 1]!
+
 /** 1 … 2^32 - 1; `WHOLE` where a value of the key is missing. `other`: has what `row` does not (unchanged TOAST). */
 const valueOf = (definition: KeyDefinition, row: Row, other: Row | undefined): number => {
   const places = keyPlaces(definition, row.columns)
@@ -32,12 +36,12 @@ const valueOf = (definition: KeyDefinition, row: Row, other: Row | undefined): n
   for (let i = 0; i < places.length; i++) {
     const place = places[i]!
     const start = place < 0 ? -1 : row.spans[2 * place]!
-    if (start >= 0) hash = mix(hash, row.bytes, start, row.spans[2 * place + 1]!)
+    if (start >= 0) hash = mix(hash, row.bytes, start, endOf(row, place))
     else {
       const there = other === undefined ? -1 : keyPlaces(definition, other.columns)[i]!
       const from = there < 0 ? -1 : other!.spans[2 * there]!
       if (from < 0) return WHOLE
-      hash = mix(hash, other!.bytes, from, other!.spans[2 * there + 1]!)
+      hash = mix(hash, other!.bytes, from, endOf(other!, there))
     }
   }
   return hash >>> 0 || 1

@@ -1,6 +1,6 @@
 /** Copies that are paused, resumed, cancelled, that fail in part, that are for one subscription; entries of the schema log. */
 import { assert, describe, it } from "vitest"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { Copy, CopyRequests } from "../../src/services/CopyRequests.ts"
 import { atEnd } from "../support/atEnd.ts"
 import { applied, differences } from "../support/copyOracle.ts"

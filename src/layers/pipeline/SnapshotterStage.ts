@@ -76,17 +76,15 @@ export class SnapshotterStage {
         })
 
   #split(chunk: Chunk): Effect.Effect<Chunk, SchemaLogError> {
-    const stage = this
-    return Effect.gen(function*() {
+    return Effect.gen({ self: this }, function*() {
       const out: Array<Item> = []
       let { bytes } = chunk
       let piece: Array<Item> = []
-      const pass = Effect.fnUntraced(function*(items: ReadonlyArray<Item>) {
-        if (items.length === 0) return
-        const shaped = yield* stage.#shapes.advance({ items, bytes: 0 })
-        for (const item of shaped.items) out.push(item)
-        bytes += shaped.bytes
-      })
+      const pass = (items: ReadonlyArray<Item>) =>
+        items.length === 0 ? Effect.void : Effect.map(this.#shapes.advance({ items, bytes: 0 }), (shaped) => {
+          for (const item of shaped.items) out.push(item)
+          bytes += shaped.bytes
+        })
       for (const item of chunk.items) {
         if (!isMark(item)) {
           piece.push(item)
@@ -94,15 +92,15 @@ export class SnapshotterStage {
         }
         const from = out.length
         yield* pass(piece)
-        stage.#observe(out.slice(from))
+        this.#observe(out.slice(from))
         piece = []
-        const entering = stage.#atMark(item)
+        const entering = this.#atMark(item)
         bytes += bytesOf(entering)
         yield* pass(entering)
       }
       const from = out.length
       yield* pass(piece)
-      stage.#observe(out.slice(from))
+      this.#observe(out.slice(from))
       return { items: out, bytes }
     })
   }
