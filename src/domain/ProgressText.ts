@@ -88,8 +88,8 @@ const paceText = (progress: Progress): string => {
 const order = { running: 0, failed: 1, waiting: 2, done: 3 } as const
 
 /**
- * A line a table and one for all: those that are read first, then failed ones. Where there is no room for all tables the
- * rest are counted. At least one line.
+ * A line a table, one for all, and one for rates and time left: tables that are read first, then failed ones. Where there
+ * is no room for all tables the rest are counted. At least two lines.
  */
 export const frame = (progress: Progress, size: { readonly columns: number; readonly rows: number }): ReadonlyArray<string> => {
   const columns = Math.max(1, size.columns)
@@ -98,8 +98,8 @@ export const frame = (progress: Progress, size: { readonly columns: number; read
   const line = (name: string, share: number, rest: string) =>
     cut(`${shown(name, nameColumns)} ${percent(share)} ${bars ? `${bar(share, BAR_COLUMNS)} ` : ""}${rest}`, columns)
   const tables = progress.tables.toSorted((a, b) => order[a.state] - order[b.state])
-  // The last line is for all, and a terminal scrolls when its very last row is written.
-  const room = Math.max(0, size.rows - 2)
+  // The last two lines are for all, and a terminal scrolls when its very last row is written.
+  const room = Math.max(0, size.rows - 3)
   const fits = tables.length <= room ? tables.length : Math.max(0, room - 1)
   const rest = tables.slice(fits)
   const count = (state: TableProgress["state"]) => rest.filter((table) => table.state === state).length
@@ -107,7 +107,8 @@ export const frame = (progress: Progress, size: { readonly columns: number; read
   return [
     ...tables.slice(0, fits).map((table) => line(nameOf(table), shareOf(table), stateOf(table))),
     ...(rest.length === 0 || room === 0 ? [] : [cut(`… ${others.join(", ")}`, columns)]),
-    line("total", progress.totals.share, `${amount(progress.totals)}${paceText(progress)}`)
+    line("total", progress.totals.share, amount(progress.totals)),
+    cut(" ".repeat(Math.min(nameColumns + 1, 6)) + paceText(progress).slice(2), columns)
   ]
 }
 

@@ -52,9 +52,9 @@ it.effect("lines: each table's end, the whole every ten seconds, and the end", (
 it.effect("a terminal: a frame over the one before", () =>
   Effect.gen(function*() {
     const { shown } = yield* watched({ json: false, progress: true }, 80)
-    const frames = shown.split("\u001b[3A\u001b[0J")
+    const frames = shown.split("\u001b[4A\u001b[0J")
     assert.isAbove(frames.length, 20)
-    for (const frame of frames) assert.lengthOf(frame.split("\n"), 4)
+    for (const frame of frames) assert.lengthOf(frame.split("\n"), 5)
     assert.include(frames.at(-1), "public.b")
     assert.include(frames.at(-1), "failed")
   }))
