@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
-import { makeProgram, subscribe } from "../support/binary.ts"
+import { makeProgram, type RunningProgram, subscribe } from "../support/binary.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { type Received, startReceiver, valueOf } from "../support/Receiver.ts"
 
@@ -25,6 +25,8 @@ afterAll(async () => {
   await Promise.all([receiver.close(), elsewhere.close()])
 })
 
+let running: RunningProgram
+
 const run = async (...args: ReadonlyArray<string>) => {
   const ended = await program.command(...args)
   assert.strictEqual(ended.code, 0, `${args.join(" ")}: ${ended.stderr}`)
@@ -37,15 +39,18 @@ interface Proof { readonly endpoints: ReadonlyArray<Readonly<Record<"given", num
 const listed = async (...args: ReadonlyArray<string>): Promise<Listed["deliveries"]> => (await json("deliveries", "list", ...args) as Listed).deliveries
 const numbers = () => [...receiver.accepted.values()].map(({ sequence }) => sequence).sort((a, b) => a - b)
 const api = (path: string) => fetch(`http://127.0.0.1:${program.apiPort}${path}`)
+/** The same list over HTTP: quicker to ask again and again. */
+const asked = async (query: string): Promise<Listed["deliveries"]> => (await (await api(`/webhooks/deliveries?${query}`)).json() as Listed).deliveries
+const proof = async () => (await (await api("/webhooks/verify")).json() as Proof).endpoints[0]!
 
 describe("an endpoint that refuses every fifth row", () => {
   it("has them as dead letters, with what was answered", async () => {
     database.psql("CREATE TABLE users (id int PRIMARY KEY, name text)")
     await program.init()
-    await program.run()
+    running = await program.run()
     assert.strictEqual((await subscribe(program, { url: receiver.url, schema: "public" })).status, 201)
     database.psql("INSERT INTO users SELECT g, 'row ' || g FROM generate_series(1, 20) g")
-    await eventually("four are dead", async () => (await listed("--state", "dead")).length === 4)
+    await eventually("four are dead", async () => (await asked("state=dead")).length === 4)
     const dead = await listed("--state", "dead", "--oldest")
     assert.deepStrictEqual(dead.map(({ last_error: error, sequence }) => [sequence, error]), [5, 10, 15, 20].map((n) => [n, "HTTP 422"]))
     assert.strictEqual((await listed("--key", "id=10")).length, 1)
@@ -53,7 +58,7 @@ describe("an endpoint that refuses every fifth row", () => {
     assert.include(shown, "HTTP 422")
     assert.include(shown, "row 5")
     assert.notInclude(await run("deliveries", "show", dead[0]!.id), "row 5")
-    await eventually("the log has what was accepted", async () => (await listed("--state", "delivered")).length === 16)
+    await eventually("the log has what was accepted", async () => (await asked("state=delivered")).length === 16)
     const [attempt] = await listed("--state", "failed") as unknown as ReadonlyArray<{ readonly at: string }>
     assert.isBelow(Math.abs(Date.parse(attempt!.at) - Date.now()), 120_000)
   }, 60_000)
@@ -92,8 +97,8 @@ describe("an endpoint that refuses every fifth row", () => {
     bad = () => false
     assert.match(await run("deliveries", "retry", "--state", "dead"), /is done: 3 deliveries/)
     await eventually("they are accepted", () => ids.every((id) => receiver.accepted.has(id)))
-    await eventually("none is left", async () => (await listed()).length === 0)
-    await eventually("and delivered", async () => (await json("verify") as Proof).endpoints[0]!.delivered.count === 19)
+    await eventually("none is left", async () => (await asked("")).length === 0)
+    await eventually("and delivered", async () => (await proof()).delivered.count === 19)
     assert.deepStrictEqual(numbers(), Array.from({ length: 20 }, (_, i) => i + 1).filter((n) => n !== 10))
   }, 60_000)
 
@@ -107,4 +112,23 @@ describe("an endpoint that refuses every fifth row", () => {
     })
     assert.strictEqual(answer.status, 400)
   }, 60_000)
+
+  it("what is purged while it waits in a segment is never sent, also after kill -9; the others are", async () => {
+    const pause = (paused: boolean) => fetch(`http://127.0.0.1:${program.apiPort}/webhooks/endpoints/${[...receiver.accepted.values()][0]!.endpoint}`, {
+      method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify({ paused })
+    })
+    assert.strictEqual((await pause(true)).status, 200)
+    database.psql("INSERT INTO users SELECT g, 'row ' || g FROM generate_series(101, 110) g")
+    await eventually("they wait", async () => (await proof()).waiting.count === 10)
+    assert.match(await run("deliveries", "purge", "--key", "id=105", "--table", "public.users"), /is done: 1 deliveries/)
+    const { purged, waiting } = await proof()
+    assert.deepStrictEqual([purged.count, waiting.count], [2, 9])
+    await running.crash()
+    await program.run()
+    assert.strictEqual((await pause(false)).status, 200)
+    await eventually("the others come", () => [...receiver.values("id")].filter((id) => Number(id) > 100).length === 9)
+    await eventually("all are accounted for", async () => (await proof()).delivered.count === 28)
+    assert.notInclude([...receiver.values("id")], 105)
+    assert.deepStrictEqual((await proof()).purged.count, 2)
+  }, 90_000)
 })
