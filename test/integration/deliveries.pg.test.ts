@@ -1,18 +1,34 @@
 /** Tools for deliveries through the binary: dead ones, retry, replay, purge, proof, with a service that runs. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { Webhook } from "standardwebhooks"
 import { afterAll, assert, describe, it } from "vitest"
 import { makeProgram, type RunningProgram, subscribe } from "../support/binary.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { type Received, startReceiver, valueOf } from "../support/Receiver.ts"
 
 const database = testDatabase("e2e_deliveries")
+const noticed: Array<{ readonly headers: Record<string, string>; readonly body: string }> = []
+const operator = createServer((request, response) => {
+  let body = ""
+  request.on("data", (part: Buffer) => body += part.toString())
+  request.on("end", () => {
+    noticed.push({ headers: request.headers as Record<string, string>, body })
+    response.end()
+  })
+})
+const operatorPort = await new Promise<number>((resolve) => {
+  operator.listen(0, "127.0.0.1", () => resolve((operator.address() as AddressInfo).port))
+})
+const noticeSecret = `whsec_${Buffer.alloc(32, 9).toString("base64")}`
 const program = await makeProgram({
   url: database.url, slot: `e2e_deliveries_${process.pid}`,
   settings: {
     PGSTREAM_WEBHOOK_NOTIFIER_REFUSED_SCHEDULE: "100ms", PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER: "200ms",
-    PGSTREAM_WEBHOOK_DELIVERY_LOG_BODIES: "true"
+    PGSTREAM_WEBHOOK_DELIVERY_LOG_BODIES: "true", PGSTREAM_NOTICE_URL: `http://127.0.0.1:${operatorPort}/`, PGSTREAM_NOTICE_SECRET: noticeSecret
   }
 })
 const folder = mkdtempSync(join(tmpdir(), "pgstream-deliveries-"))
@@ -22,6 +38,7 @@ const receiver = await startReceiver({ answer: (received) => ({ status: bad(rece
 const elsewhere = await startReceiver({})
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
+  operator.close()
   await Promise.all([receiver.close(), elsewhere.close()])
 })
 
@@ -62,6 +79,13 @@ describe("an endpoint that refuses every fifth row", () => {
     const [attempt] = await listed("--state", "failed") as unknown as ReadonlyArray<{ readonly at: string }>
     assert.isBelow(Math.abs(Date.parse(attempt!.at) - Date.now()), 120_000)
   }, 60_000)
+
+  it("the operator had one signed notice of it", async () => {
+    await eventually("a notice came", () => noticed.length > 0)
+    new Webhook(noticeSecret).verify(noticed[0]!.body, noticed[0]!.headers)
+    assert.deepStrictEqual(noticed.map(({ body }) => (JSON.parse(body) as { readonly type: string }).type), ["first_dead_letter"])
+    assert.notInclude(noticed[0]!.body, "row ")
+  })
 
   it("verify accounts for every number, and finds what the receiver's list lacks", async () => {
     const [proof] = (await json("verify") as Proof).endpoints
