@@ -7,11 +7,14 @@ import {
 } from "./Change.ts"
 import * as Identity from "./Identity.ts"
 import * as JsonBytes from "./JsonBytes.ts"
+import { type Slab, Slabs } from "./Slabs.ts"
 import type { TableShape } from "./TableShape.ts"
 import * as TypeName from "./TypeName.ts"
 
 /** Bytes of one slab. A body keeps its slab: who keeps one for long copies it. A larger slab gains nothing (measured). */
 const SLAB_BYTES = 64 * 1024
+/** Slabs that are kept while no body is in them. */
+const FREE_SLABS = 64
 /** A body up to this worst-case size is written without counting first. */
 const UNCOUNTED_BYTES = 16 * 1024
 
@@ -125,13 +128,20 @@ const escapedBytes = (row: Row): number => {
 
 /** Writes bodies. Not shared between fibers that interleave inside `write`, which nothing does: it is synchronous. */
 export class BodyWriter {
-  private slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  /** Counts what bodies hold, in whole slabs. */
+  readonly slabs = new Slabs(SLAB_BYTES, FREE_SLABS)
+  /** Where the last body is. Who holds it says when that is not needed any more. */
+  memory: Slab = this.slabs.take()
+  private slab: Buffer = this.memory.bytes
   private at = 0
   private transaction: Transaction | undefined = undefined
   /** `{"Data":{"action":"I","timestamp":"…","lsn":"` of that transaction; byte 19 is the action. */
   private head: Buffer = Buffer.alloc(0)
 
-  /** The body. It is never written to again; it keeps its slab (64 KiB, or its own size if larger) in memory. */
+  /**
+   * The body. It keeps its slab (64 KiB, or its own size if larger) in memory, and is not written to again unless that
+   * slab (`memory`) was held and released.
+   */
   write(change: Change): Uint8Array {
     const newRow = change.kind === "I" || change.kind === "U" ? change.newRow() : undefined
     const identity = Identity.identityColumns(change)
@@ -186,7 +196,9 @@ export class BodyWriter {
       size = fixed + (newRow === undefined ? 0 : escapedBytes(newRow)) + (oldRow === undefined ? 0 : escapedBytes(oldRow))
     }
     if (this.at + size <= this.slab.length) return
-    this.slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, size))
+    this.memory.close()
+    this.memory = this.slabs.take(Math.max(SLAB_BYTES, size))
+    this.slab = this.memory.bytes
     this.at = 0
   }
 

@@ -2,8 +2,8 @@
  * One change of a committed transaction, as a view on the bytes that were received.
  *
  * Decoding is lazy: the rows are split into columns when somebody asks (`newRow`, `oldRow`), so a change of a
- * table that nobody subscribed to costs only its frame. A view keeps its chunk's buffer alive: whoever keeps
- * something longer than the chunk copies it.
+ * table that nobody subscribed to costs only its frame. A view reads its chunk's buffer, which is written
+ * to again when the chunk is done: whoever keeps something for longer copies it.
  */
 import type * as EventId from "./EventId.ts"
 import type { Lsn } from "./Lsn.ts"

@@ -1,6 +1,7 @@
 /**
  * One CopyData message of the walsender, without copying: `bytes[start … end)` is the plugin's payload (for a
- * keepalive there is none). The buffer belongs to the frame's chunk and is not written to again.
+ * keepalive there is none). The buffer belongs to the frame's chunk: it is written to again when the source
+ * is asked for the next one.
  *
  * Source: PostgreSQL documentation, "Streaming Replication Protocol".
  */

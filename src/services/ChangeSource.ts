@@ -26,7 +26,10 @@ export interface SourceConnection {
   readonly serverVersion: number
   /** Timeline of IDENTIFY_SYSTEM. A reconnect that finds another one restarts the pipeline. */
   readonly timeline: number
-  /** The next frames; waits until there are some. Never empty. Fails when the connection is lost. One caller at a time. */
+  /**
+   * The next frames; waits until there are some. Never empty. Fails when the connection is lost. One caller at a time.
+   * Their bytes hold until it is called again: then their memory is written to.
+   */
   readonly read: Effect.Effect<Frames, SourceError>
   /** Everything at or below `position` is final. Coalesced; sent soon, and once more when the scope closes. */
   acknowledge(position: Lsn): void

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Slab } from "../../../src/domain/Slabs.ts"
 import { MessageReader, SLAB_BYTES } from "../../../src/layers/postgres/replication/MessageReader.ts"
 
 interface Seen {
@@ -60,11 +61,46 @@ describe("MessageReader", () => {
     }
   }
 
-  it("never writes again to what it handed over", () => {
+  it("never writes again to what it handed over and nobody held", () => {
     const messages = Array.from({ length: 2_000 }, (_, index) => message(0x64, (index * 37) % 900))
     const { seen } = feed(Buffer.concat(messages), [1_000, 17, 60_000], 1_000_000, false)
     assert.strictEqual(seen.length, 2_000)
     for (const { body, copy } of seen) assert.isTrue(body.equals(copy))
+  })
+
+  it("writes again to memory that was held and released, and to no other", () => {
+    const messages = Array.from({ length: 4_000 }, (_, index) => message(0x64, (index * 37) % 900))
+    const bytes = Buffer.concat(messages)
+    const used = new Set<Buffer>()
+    const held: Array<{ readonly slab: Slab; readonly body: Buffer; readonly copy: Buffer }> = []
+    const letGo = () => {
+      for (const { body, copy, slab } of held.splice(0)) {
+        assert.isTrue(body.equals(copy))
+        slab.release()
+      }
+    }
+    const reader: MessageReader = new MessageReader(1_000_000, {
+      message: (_type, buffer, start, end) => {
+        used.add(buffer)
+        assert.strictEqual(reader.slab.bytes, buffer)
+        reader.slab.hold()
+        const body = buffer.subarray(start, end)
+        held.push({ slab: reader.slab, body, copy: Buffer.from(body) })
+      },
+      batch: () => true,
+      corrupt: assert.fail
+    })
+    for (let offset = 0; offset < bytes.length;) {
+      const room = reader.next()
+      const length = Math.min(room.length, 50_000, bytes.length - offset)
+      bytes.copy(room, 0, offset, offset + length)
+      reader.received(length)
+      offset += length
+      if (offset % 3 === 0) letGo()
+    }
+    letGo()
+    assert.isAbove(bytes.length, 6 * SLAB_BYTES)
+    assert.isAtMost(used.size, 4)
   })
 
   for (const size of [1, 999, 5_000, 1_000_000]) {

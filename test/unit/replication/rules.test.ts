@@ -2,8 +2,10 @@
 import { assert, describe, it } from "@effect/vitest"
 import { vi } from "vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { SourceError } from "../../../src/services/ChangeSource.ts"
 import * as Lsn from "../../../src/domain/Lsn.ts"
+import { Slabs } from "../../../src/domain/Slabs.ts"
 import { isSynchronousStandby, publicationsOf } from "../../../src/layers/postgres/replication/Checks.ts"
 import { isDead } from "../../../src/layers/postgres/replication/Liveness.ts"
 import { startCommand } from "../../../src/layers/postgres/replication/pluginOptions.ts"
@@ -100,6 +102,46 @@ describe("SlotReader", () => {
       assert.deepStrictEqual([reader.paused, resumed()], [true, 0])
       const { bytes } = yield* reader.read
       assert.deepStrictEqual([bytes, reader.paused, resumed()], [200_000, false, 1])
+      reader.close()
+    }))
+
+  it.effect("releases the memory of a run when the next one is asked for, not before", () =>
+    Effect.gen(function*() {
+      const slabs = new Slabs(1_000_000, 4)
+      const memory = [slabs.take(), slabs.take()]
+      let current = memory[0]!
+      const holds = new Map(memory.map((slab) => [slab, 0]))
+      for (const slab of memory) {
+        vi.spyOn(slab, "release").mockImplementation(() => void holds.set(slab, holds.get(slab)! - 1))
+      }
+      const reader = new SlotReader({
+        sendStatus: () => undefined, resume: () => undefined,
+        hold: () => {
+          holds.set(current, holds.get(current)! + 1)
+          return current
+        }
+      }, { confirmed: 100, readAheadBytes: 10_000_000, silenceMs: 30_000, statusIntervalMs: 10_000 })
+      const push = (bytes: number) => reader.push(1, current.bytes, 0, bytes)
+      const held = () => memory.map((slab) => holds.get(slab))
+      push(100_000)
+      push(100_000)
+      push(10)
+      current = memory[1]!
+      push(200_000)
+      push(10)
+      assert.deepStrictEqual(held(), [2, 2])
+      assert.strictEqual((yield* reader.read).frames.length, 2)
+      assert.deepStrictEqual(held(), [2, 2])
+      assert.strictEqual((yield* reader.read).frames.length, 2)
+      assert.deepStrictEqual(held(), [1, 2])
+      assert.strictEqual((yield* reader.read).frames.length, 1)
+      assert.deepStrictEqual(held(), [0, 1])
+      const next = yield* Effect.forkChild(reader.read, { startImmediately: true })
+      assert.deepStrictEqual(held(), [0, 0])
+      push(10)
+      reader.batch(10)
+      assert.strictEqual((yield* Fiber.join(next)).frames.length, 1)
+      assert.deepStrictEqual(held(), [0, 1])
       reader.close()
     }))
 

@@ -1,18 +1,22 @@
 /**
  * Cuts the server's bytes into messages inside the memory that they were read into.
  *
- * Bytes that were handed over are never written to again: what is read next goes behind them, or into a new slab,
- * to whose start an incomplete message is copied. So a frame may be kept without a copy; it keeps its slab alive.
+ * What is read next goes behind bytes that were handed over, or into another slab, to whose start an incomplete message
+ * is copied. So a frame may be kept without a copy; it keeps its slab alive. Only a slab that somebody held (`slab`) is
+ * written to again, once all who held it have released it.
  *
  * A message above the limit is cut: `limit` bytes of it are handed over, the rest is dropped as it arrives, so
  * that the memory held for one message stays bounded whatever a row holds.
  */
+import { type Slab, Slabs } from "../../../domain/Slabs.ts"
 import type { ByteReader } from "./openSocket.ts"
 
 /** Memory of one read, bytes. */
 export const SLAB_BYTES = 256 * 1024
 /** With less room than this in a slab the next one is begun, bytes. */
 const LEAST_ROOM_BYTES = 32 * 1024
+/** Slabs that are kept for the next reads: what is read again at once after the reader ahead had stopped. */
+const FREE_SLABS = 16
 /** Type byte and length. */
 const HEADER_BYTES = 5
 
@@ -28,7 +32,9 @@ export interface MessageHandlers {
 export class MessageReader implements ByteReader {
   handlers: MessageHandlers
   readonly #limit: number
-  #slab = Buffer.allocUnsafeSlow(SLAB_BYTES)
+  readonly #slabs = new Slabs(SLAB_BYTES, FREE_SLABS)
+  #memory = this.#slabs.take()
+  #slab = this.#memory.bytes
   /** The first byte of the message that is not complete yet. */
   #start = 0
   #end = 0
@@ -39,6 +45,11 @@ export class MessageReader implements ByteReader {
   constructor(limit: number, handlers: MessageHandlers) {
     this.#limit = limit
     this.handlers = handlers
+  }
+
+  /** Where the message is that is being handed over. */
+  get slab(): Slab {
+    return this.#memory
   }
 
   next(): Buffer {
@@ -74,9 +85,11 @@ export class MessageReader implements ByteReader {
   }
 
   #renew(needed: number, pending: number): void {
-    const slab = Buffer.allocUnsafeSlow(Math.max(SLAB_BYTES, needed))
-    this.#slab.copy(slab, 0, this.#start, this.#end)
-    this.#slab = slab
+    const memory = this.#slabs.take(Math.max(SLAB_BYTES, needed))
+    this.#slab.copy(memory.bytes, 0, this.#start, this.#end)
+    this.#memory.close()
+    this.#memory = memory
+    this.#slab = memory.bytes
     this.#start = 0
     this.#end = pending
   }

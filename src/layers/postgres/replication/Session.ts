@@ -8,6 +8,7 @@ import { PgProtocol } from "@effect/sql-pg"
 import * as Effect from "effect/Effect"
 import type * as Net from "node:net"
 import type { ConnectionTarget, HostPort } from "../../../domain/PostgresUrl.ts"
+import type { Slab } from "../../../domain/Slabs.ts"
 import type { SourceError } from "../../../services/ChangeSource.ts"
 import { Authentication } from "./Authentication.ts"
 import { MessageReader, type MessageHandlers } from "./MessageReader.ts"
@@ -174,6 +175,13 @@ export class Session {
     if (this.#dead !== undefined) return false
     this.#socket!.write(frame(COPY_DATA, body))
     return true
+  }
+
+  /** The memory of the message that is being handed over, held: it is used again once it was released. */
+  hold(): Slab {
+    const { slab } = this.#reader
+    slab.hold()
+    return slab
   }
 
   resume(): void {

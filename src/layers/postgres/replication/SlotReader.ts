@@ -6,11 +6,13 @@
  * - A dense stream of short reads (the walsender flushes each message) is read once a millisecond: a third of the
  *   CPU. A sparse one is read at once.
  * - Status updates go out by a timer whatever the reader does: they keep the connection while nobody pulls.
+ * - The memory of a run of frames is used again when the next one is asked for.
  * - Once the stream has failed nothing is acknowledged any more.
  */
 import * as Effect from "effect/Effect"
 import type { Frame, Frames } from "../../../domain/Frame.ts"
 import * as Lsn from "../../../domain/Lsn.ts"
+import type { Slab } from "../../../domain/Slabs.ts"
 import type { SourceError } from "../../../services/ChangeSource.ts"
 
 /** What carries the stream. */
@@ -19,6 +21,13 @@ export interface Wire {
   sendStatus(position: Lsn.Lsn, sentMs: number, askReply: boolean): void
   /** Reading is stopped by what `batch` returns. */
   resume(): void
+  /** The memory of the frame that is being pushed, held. Without it frames have memory of their own. */
+  hold?(): Slab
+}
+
+/** Frames, and the memory that they are in. */
+interface Run extends Frames {
+  readonly slabs: ReadonlyArray<Slab>
 }
 
 export interface SlotReaderOptions {
@@ -61,8 +70,12 @@ export class SlotReader {
   readonly #wire: Wire
   readonly #readAheadBytes: number
   readonly #silenceMs: number
-  #runs: Array<Frames> = []
+  #runs: Array<Run> = []
   #frames: Array<Frame> = []
+  #slabs: Array<Slab> = []
+  /** Of the run that was handed out last. */
+  #handedOut: ReadonlyArray<Slab> = []
+  #memory: Buffer | undefined
   #bytes = 0
   #heldBytes = 0
   #waiter: (() => void) | undefined
@@ -110,6 +123,10 @@ export class SlotReader {
 
   /** One XLogData frame. The bytes belong to it. */
   push(lsn: Lsn.Lsn, bytes: Buffer, start: number, end: number): void {
+    if (bytes !== this.#memory) {
+      this.#memory = bytes
+      if (this.#wire.hold !== undefined) this.#slabs.push(this.#wire.hold())
+    }
     this.#add({ keepalive: false, lsn, bytes, start, end })
   }
 
@@ -154,9 +171,11 @@ export class SlotReader {
   }
 
   #cut(): void {
-    this.#runs.push({ frames: this.#frames, bytes: this.#bytes })
+    this.#runs.push({ frames: this.#frames, bytes: this.#bytes, slabs: this.#slabs })
     this.#frames = []
     this.#bytes = 0
+    this.#slabs = []
+    this.#memory = undefined
   }
 
   /** After each read from the socket: wakes whoever waits, and says whether to go on reading. */
@@ -191,9 +210,12 @@ export class SlotReader {
   }
 
   #take(): Frames | undefined {
+    for (const slab of this.#handedOut) slab.release()
+    this.#handedOut = []
     if (this.#runs.length === 0 && this.#frames.length > 0) this.#cut()
     const run = this.#runs.shift()
     if (run === undefined) return undefined
+    this.#handedOut = run.slabs
     this.#heldBytes -= run.bytes + run.frames.length * FRAME_OVERHEAD_BYTES
     if (this.#full && this.#heldBytes < this.#readAheadBytes / 2) {
       this.#full = false

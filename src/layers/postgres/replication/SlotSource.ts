@@ -107,6 +107,7 @@ const start = Effect.fnUntraced(function*(
     sendStatus: (position: Lsn, sentMs: number, askReply: boolean) => {
       session.sendCopyData(encodeStatus(position, sentMs, askReply))
     },
+    hold: () => session.hold(),
     resume: () => session.resume()
   }
   const reader = yield* Effect.acquireRelease(
