@@ -50,8 +50,9 @@ export class Attempts {
   private down = false
   /** When the pump looks again, since nothing may start before, ms. */
   private wakeMs = Infinity
-  /** Entries in requests that are out. */
+  /** Entries in requests that are out, and bytes of their bodies. */
   private flying = 0
+  flyingBytes = 0
   /** While several events go in one request. */
   private batches: Batches | undefined
 
@@ -184,6 +185,7 @@ export class Attempts {
     entry.startedMs = now
     if (entry.firstAttemptMs === 0) entry.firstAttemptMs = now
     this.flying++
+    this.flyingBytes += entry.body.byteLength
   }
 
   private began(now: number): LanesLink {
@@ -215,6 +217,7 @@ export class Attempts {
 
   private logged(entry: Entry, result: AttemptResult, now: number): void {
     this.flying--
+    this.flyingBytes -= entry.body.byteLength
     entry.attempts++
     this.core.log?.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
   }

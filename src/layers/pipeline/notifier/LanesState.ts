@@ -148,8 +148,9 @@ export abstract class LanesState implements WriteOwner {
     if (this.core.rules.backlogIsBehind) this.goBehind("a backlog of before the start")
   }
 
-  get laneBytes(): number {
-    return this.lanes.bytes
+  /** Bytes of bodies in the lanes that could leave them now: no request is out with them. */
+  get restingBytes(): number {
+    return this.lanes.bytes - this.attempts.flyingBytes
   }
 
   get fedBytes(): number {

@@ -94,13 +94,13 @@ export class Pressure {
     const { bytes, settings } = this.core
     if (bytes <= settings.maxQueueBytes) return
     let most: EndpointLanes | undefined
-    let live = 0
+    let count = 0
     for (const lanes of this.lanes.values()) {
-      if (lanes.behind || lanes.gone) continue
-      live++
-      if (most === undefined || lanes.laneBytes > most.laneBytes) most = lanes
+      if (lanes.gone) continue
+      count++
+      if (most === undefined || lanes.restingBytes > most.restingBytes) most = lanes
     }
-    if (most !== undefined && live > 1 && 2 * most.laneBytes * live >= bytes) most.giveWay("it holds most of the memory")
+    if (most !== undefined && count > 1 && 2 * most.restingBytes * count >= bytes) most.giveWay("it holds most of the memory")
   }
 
   /** Of the live ones, the one with the oldest event that is not settled. */

@@ -68,11 +68,14 @@ export class BufferedEvent implements SegmentEvent {
   readonly kind: string
   readonly targets: Array<SegmentItem> = []
   readonly ticket: Ticket
+  /** What it was made of: the same for all that are sent it. */
+  readonly facts: EventFacts
 
   constructor(event: EventFacts, ticket: Ticket) {
     const shared = event.shared ?? { users: 0, kept: undefined }
     // A body is a piece of a larger buffer, which would stay in memory with it.
     const isPiece = event.body.buffer.byteLength >= 2 * event.body.byteLength
+    this.facts = event
     this.id = event.id
     this.body = isPiece ? (shared.kept ??= new Uint8Array(event.body)) : event.body
     this.shared = shared

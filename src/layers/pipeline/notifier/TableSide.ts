@@ -9,7 +9,7 @@ import type { Entry } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
 import type { FeedSchedule } from "./FeedSchedule.ts"
 import { FutureRows } from "./FutureRows.ts"
-import { before, earlier, END, type Placed } from "./Position.ts"
+import { before, compare, earlier, END, type Placed, START } from "./Position.ts"
 
 export class TableSide {
   readonly future = new FutureRows()
@@ -26,6 +26,8 @@ export class TableSide {
   private readonly parked: ParkedKeys
   /** Before the first row that a round may find. */
   private low: Placed = END
+  /** The last row that was there since there was none. */
+  private high: Placed = START
   /** The last round stopped at the write buffer: the next write that is durable asks for another. */
   private cut = false
   private readonly core: Core
@@ -62,6 +64,7 @@ export class TableSide {
   addStored(row: Placed & { readonly keys: ReadonlyArray<Key> }): void {
     this.unloaded++
     this.low = earlier(this.low, row)
+    if (compare(row, this.high) > 0) this.high = row
     this.addKeys(row.keys)
   }
 
@@ -120,6 +123,9 @@ export class TableSide {
   write(entry: Entry): void {
     this.unloaded++
     this.low = earlier(this.low, entry)
+    // It comes before a row that is there, so what it shares a key with need not hold it: a round has to see.
+    if (compare(entry, this.high) < 0) this.cut = true
+    else this.high = entry
     if (this.core.rules.writeBufferHolds) this.addKeys(entry.keys)
     this.known.set(entry.id, entry)
     this.pending.add(entry)
@@ -143,6 +149,7 @@ export class TableSide {
   /** A row enters the lanes. */
   load(entry: Entry): void {
     this.unloaded = Math.max(0, this.unloaded - 1)
+    if (this.unloaded === 0) this.high = START
     this.parked.remove(entry.keys)
     this.known.set(entry.id, entry)
   }
