@@ -62,6 +62,10 @@ export const parseKey = (text: string): Result.Result<ReadonlyArray<KeyValue>, s
   return key.length > MAX_KEY_COLUMNS ? Result.fail(`has more than ${MAX_KEY_COLUMNS} columns`) : Result.succeed(key)
 }
 
+/** What is wrong with the name of a table. */
+export const tableProblem = (table: string): string | undefined =>
+  table.includes(".") ? undefined : "must be schema.table, such as public.orders"
+
 interface BodyColumn {
   readonly name?: unknown
   readonly value?: unknown

@@ -14,8 +14,11 @@ import { MAX_PAGE } from "./DeliveryAdmin.ts"
 export const DEFAULT_PAGE = 100
 export const MAX_RATE = 100_000
 
-const text = Schema.String.annotate({ message: "must be a string" })
+const text = Schema.String.annotate({ message: "must be a string" }).check(Schema.makeFilter((given: string) =>
+  !given.includes("\0") || "holds a NUL character, which nothing that is stored has"
+))
 const absentText = Schema.optionalKey(text)
+const table = Schema.optionalKey(text.check(Schema.makeFilter((given: string) => DeliverySelector.tableProblem(given) ?? true)))
 
 /** RFC 3339; ms since 1970. */
 export const timeOf = (given: string): number | undefined => {
@@ -44,9 +47,9 @@ export const ListQuery = Schema.Struct({
   state: stateOf(["waiting", "dead", "delivered", "failed"]).annotateKey({
     description: "waiting, dead: what is stored. delivered, failed: attempts of the log. Absent: waiting and dead."
   }),
-  table: absentText.annotateKey({ description: "schema.table" }),
+  table: table.annotateKey({ description: "schema.table" }),
   id: absentText.annotateKey({ description: "webhook-id" }),
-  key: keyText,
+  key: keyText.annotateKey({ description: "id=42, or a=1,b=2: columns of the body. Not with the scope read." }),
   from: time,
   to: time,
   order: stateOf(["newest", "oldest"]).annotateKey({ description: "newest first, where nothing is said." }),
@@ -54,7 +57,12 @@ export const ListQuery = Schema.Struct({
     (/^[1-9]\d*$/.test(given) && Number(given) <= MAX_PAGE) || `must be a whole number from 1 to ${MAX_PAGE}`
   ))),
   cursor: absentText.annotateKey({ description: "`next` of the page before." })
-})
+}).annotate({ messageUnexpectedKey: "is not known. Known are endpoint, state, table, id, key, from, to, order, limit and cursor" })
+
+const OfEndpoint = Schema.Struct({ endpoint: uuid }).annotate({ messageUnexpectedKey: "is not known. Known is endpoint" })
+const ShowQuery = Schema.Struct({
+  body: Schema.optionalKey(Schema.Literals(["true", "false"]).annotate({ message: "must be true or false" }))
+}).annotate({ messageUnexpectedKey: "is not known. Known is body" })
 
 export const DeliveryView = Schema.Struct({
   endpoint_id: Schema.String,
@@ -113,7 +121,7 @@ const selection = {
     ids.length <= DeliverySelector.MAX_IDS || `has more than ${DeliverySelector.MAX_IDS} entries`
   ))),
   state: stateOf(["waiting", "dead"]),
-  table: absentText,
+  table,
   key: keyText,
   from: time,
   to: time,
@@ -185,10 +193,12 @@ const commandParams = { id: Schema.String }
 
 export const Deliveries = HttpApiGroup.make("deliveries")
   .add(
-    HttpApiEndpoint.get("list", "/webhooks/deliveries", { query: ListQuery, success: DeliveryList, error: [...refused, Problems.InvalidRequest] })
+    HttpApiEndpoint.get("list", "/webhooks/deliveries", {
+      query: ListQuery, success: DeliveryList, error: [...refused, Problems.ScopeTooSmall, Problems.InvalidRequest]
+    })
       .annotateMerge(said("Deliveries that wait or are dead, or attempts of the log")),
     HttpApiEndpoint.get("blocking", "/webhooks/deliveries/blocking", {
-      query: Schema.Struct({ endpoint: uuid }), success: BlockingList, error: refused
+      query: OfEndpoint, success: BlockingList, error: refused
     }).annotateMerge(said("What holds others up, and how many wait behind each")),
     HttpApiEndpoint.get("counts", "/webhooks/deliveries/counts", { success: CountsView, error: refused })
       .annotateMerge(said("How much of each endpoint waits, and is dead")),
@@ -202,7 +212,7 @@ export const Deliveries = HttpApiGroup.make("deliveries")
       params: commandParams, success: CommandViewSchema, error: [...refused, Problems.ScopeTooSmall, Problems.NoSuchCommand]
     }).annotateMerge(said("Stop a command where it is")),
     HttpApiEndpoint.get("show", "/webhooks/deliveries/:endpoint/:id", {
-      params: { endpoint: Schema.String, id: Schema.String }, query: Schema.Struct({ body: Schema.optionalKey(Schema.Literals(["true", "false"])) }),
+      params: { endpoint: Schema.String, id: Schema.String }, query: ShowQuery,
       success: ShownView, error: [...refused, Problems.ScopeTooSmall, Problems.NoSuchDelivery]
     }).annotateMerge(said("One delivery, with what was tried")),
     HttpApiEndpoint.post("retry", "/webhooks/deliveries/retry", { payload: RetryRequest, success: Ordered, error: ordered })
@@ -211,7 +221,7 @@ export const Deliveries = HttpApiGroup.make("deliveries")
       .annotateMerge(said("Send again, under the same ids, to the same or another URL")),
     HttpApiEndpoint.post("purge", "/webhooks/deliveries/purge", { payload: PurgeRequest, success: Ordered, error: ordered })
       .annotateMerge(said("Erase what is stored of deliveries", "Rows, events that wait in segments, and bodies and answers of the log.")),
-    HttpApiEndpoint.get("verify", "/webhooks/verify", { query: Schema.Struct({ endpoint: uuid }), success: VerifyView, error: refused })
+    HttpApiEndpoint.get("verify", "/webhooks/verify", { query: OfEndpoint, success: VerifyView, error: refused })
       .annotateMerge(said("Every number that was given, and where it is"))
   )
   .middleware(NamedFields)

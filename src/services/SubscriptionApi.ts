@@ -207,6 +207,7 @@ export const SubscriptionApi = HttpApi.make("pgstream")
   .add(CopyApi.Copies)
   .add(DeliveryApi.Deliveries)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
+  .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotateMerge(OpenApi.annotations({
     title: "pgstream",
     version: "1",

@@ -67,3 +67,39 @@ it.live("lists, shows and orders; values of rows only with the scope manage", ()
     assert.strictEqual(cancelled.json["state"], "cancelled")
     assert.strictEqual((yield* reading("/webhooks/deliveries/commands/999")).json["code"], "NoSuchCommand")
   }).pipe(Effect.scoped, Effect.provide(layer)))
+
+it.live("with the scope read nobody asks for a key: an answer would tell whether a row has that value", () =>
+  Effect.gen(function*() {
+    yield* (yield* ParkedDeliveries).write(stream, [row(1)])
+    const tokens = yield* ApiTokens
+    const [reader, manager] = yield* Effect.all((["read", "manage"] as const).map((scope) => tokens.add({ name: scope, scope, expiresAtMs: undefined })))
+    const { get } = yield* startApi
+    const as = (token: typeof reader) => ({ headers: { authorization: `Bearer ${Redacted.value(token!.secret)}` } })
+    yield* eventually("the tokens are known", Effect.map(get("/webhooks/deliveries/counts", as(reader)), ({ status }) => status === 200))
+    for (const state of ["", "&state=failed"]) {
+      const [right, wrong] = yield* Effect.all(["secret%201", "other"].map((value) => get(`/webhooks/deliveries?key=id=${value}${state}`, as(reader))))
+      assert.deepStrictEqual([right!.status, right!.json["code"]], [403, "ScopeTooSmall"])
+      assert.strictEqual(right!.text, wrong!.text)
+    }
+    assert.lengthOf((yield* get("/webhooks/deliveries?key=id=secret%201", as(manager))).json["deliveries"] as ReadonlyArray<unknown>, 1)
+  }).pipe(Effect.scoped, Effect.provide(layer)))
+
+it.live("what means nothing is named, and never asked of the store", () =>
+  Effect.gen(function*() {
+    const { get, post } = yield* startApi
+    for (const [query, problem] of [
+      ["tabel=public.t", /^tabel is not known\. Known are endpoint, /],
+      ["table=t", /^table must be schema\.table, such as public\.orders\.$/],
+      ["table=public.%00", /^table holds a NUL character/],
+      ["id=%00", /^id holds a NUL character/]
+    ] as const) {
+      const refused = yield* get(`/webhooks/deliveries?${query}`)
+      assert.deepStrictEqual([refused.status, refused.json["code"]], [400, "InvalidRequest"], query)
+      assert.match(refused.json["detail"] as string, problem)
+    }
+    assert.match((yield* get("/webhooks/deliveries/blocking?table=public.t")).json["detail"] as string, /^table is not known\. Known is endpoint\.$/)
+    assert.match((yield* get("/webhooks/verify?epoch=1")).json["detail"] as string, /^epoch is not known\. Known is endpoint\.$/)
+    assert.match((yield* get(`/webhooks/deliveries/${endpoint}/1?bdy=true`)).json["detail"] as string, /^bdy is not known\. Known is body\.$/)
+    assert.match((yield* post("/webhooks/deliveries/purge", { table: "t" })).json["detail"] as string, /^table must be schema\.table/)
+    assert.match((yield* post("/webhooks/deliveries/purge", { ids: ["a\0"] })).json["detail"] as string, /^ids\[0\] holds a NUL character/)
+  }).pipe(Effect.scoped, Effect.provide(layer)))

@@ -37,6 +37,8 @@ const keyOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
 
 export const selectorOf = Effect.fnUntraced(function*(flags: Selecting, state: DeliverySelector.SelectedState | undefined) {
   if (flags.id.length > DeliverySelector.MAX_IDS) return yield* usage(`--id: more than ${DeliverySelector.MAX_IDS}`)
+  const wrong = Option.isNone(flags.table) ? undefined : DeliverySelector.tableProblem(flags.table.value)
+  if (wrong !== undefined) return yield* usage(`--table ${wrong}`)
   const endpointId = Option.isNone(flags.endpoint) ? undefined : (yield* Find.endpoint(flags.endpoint.value)).id
   const [key, fromMs, toMs] = [yield* keyOf(flags.key), yield* momentOf("since", flags.since), yield* momentOf("until", flags.until)]
   const selector: DeliverySelector.DeliverySelector = {

@@ -42,6 +42,11 @@ const storeProblem = (error: object): Effect.Effect<never, StoreProblem> =>
 const invalid = (field: string, problem: string) =>
   new Problems.InvalidRequest({ detail: `${field === "" ? "The body" : field} ${problem}.`, errors: [{ field, problem }] })
 
+/** `what`: of those that only the scope `manage` sees. */
+const unseen = (name: string, what: string) => new Problems.ScopeTooSmall({
+  detail: `The token ${name} has the scope read, which sees no ${what}. One with more:   pgstream tokens add NAME --scope manage`
+})
+
 const listProblem = (error: DeliveryAdminError): Effect.Effect<never, StoreProblem | Problems.InvalidRequest> =>
   error.cause instanceof BadCursor
     ? Effect.fail(invalid("cursor", "is not `next` of a page of this very query"))
@@ -98,6 +103,8 @@ export const layer = HttpApiBuilder.group(
 
     return group.handleAll({
       list: Effect.fn("DeliveryApi.list")(function*({ query }) {
+        const { name, scope } = yield* ApiCaller
+        if (query.key !== undefined && scope === "read") return yield* unseen(name, "values of rows, so it cannot ask for a key")
         const page = yield* admin.list(yield* stream, queryOf(query)).pipe(Effect.catch(listProblem))
         return Views.page(page)
       }),
@@ -122,11 +129,7 @@ export const layer = HttpApiBuilder.group(
       show: Effect.fn("DeliveryApi.show")(function*({ params: { endpoint, id }, query }) {
         const { name, scope } = yield* ApiCaller
         const withBody = query.body === "true"
-        if (withBody && scope === "read") {
-          return yield* new Problems.ScopeTooSmall({
-            detail: `The token ${name} has the scope read, which sees no bodies. One with more:   pgstream tokens add NAME --scope manage`
-          })
-        }
+        if (withBody && scope === "read") return yield* unseen(name, "bodies")
         const shown = isEndpointId(endpoint)
           ? yield* admin.show(yield* stream, endpoint.toLowerCase(), id, withBody).pipe(Effect.catch(storeProblem))
           : undefined
