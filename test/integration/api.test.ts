@@ -202,6 +202,7 @@ api("other paths are 404, other methods 405 with Allow", Effect.gen(function*() 
   for (const path of ["/", "/webhooks", "/webhooks/subscribe/", "/webhooks//subscribe", "/Webhooks/subscribe"]) {
     isProblem(yield* get(path, { method: "POST" }), 404, "NoSuchPath")
   }
+  for (const none of ["%zz", "%ff"]) isProblem(yield* get(`/webhooks/subscriptions/${none}`), 404, "NoSuchPath")
   for (const method of ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"]) {
     const answer = yield* get("/webhooks/subscribe", { method })
     isProblem(answer, 405, "NoSuchMethod")

@@ -42,6 +42,17 @@ const declared = (): ReadonlyArray<readonly [string, string]> => {
 
 export const routes: ReadonlyArray<Route> = make(declared())
 
+/** `%zz` and `%ff` are the encoding of no text. */
+const isEncoded = (path: string): boolean => {
+  try {
+    decodeURIComponent(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
 /** Those without a parameter first: they are not taken for one. `undefined`: there is no such path. */
 export const routeOf = (path: string): Route | undefined =>
-  routes.find(({ template }) => template === path) ?? routes.find(({ matches }) => matches(path))
+  routes.find(({ template }) => template === path)
+    ?? (isEncoded(path) ? routes.find(({ matches }) => matches(path)) : undefined)
