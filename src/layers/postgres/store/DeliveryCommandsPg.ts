@@ -110,11 +110,14 @@ export const make = Effect.gen(function*() {
 
   const next = Effect.fnUntraced(function*(stream: string) {
     if (!writers.generations.has(stream)) return undefined
+    // The fence locks a row, which is a write: not while there is nothing to do.
+    const [open] = yield* operation("next", sql<{ readonly id: bigint }>`
+      SELECT id FROM pgstream.delivery_commands WHERE stream = ${stream} AND state IN ('queued', 'running') ORDER BY id LIMIT 1`)
+    if (open === undefined) return undefined
     const [row] = yield* operation("next", sql<CommandRow>`
       WITH fence AS (${fence(stream)})
       UPDATE pgstream.delivery_commands c SET state = 'running', started_at = coalesce(c.started_at, now()), updated_at = now()
-      WHERE c.id = (SELECT o.id FROM pgstream.delivery_commands o WHERE o.stream = ${stream} AND o.state IN ('queued', 'running') ORDER BY o.id LIMIT 1)
-        AND EXISTS (SELECT FROM fence)
+      WHERE c.id = ${String(open.id)}::bigint AND c.state IN ('queued', 'running') AND EXISTS (SELECT FROM fence)
       RETURNING ${view}, selector, target, place`)
     return row === undefined ? undefined : yield* commandOf(seals, row)
   })
