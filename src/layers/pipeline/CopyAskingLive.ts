@@ -77,6 +77,13 @@ export const layer: Layer.Layer<CopyAsking, never, CopyRequests | TableCatalog |
       return found ?? (yield* refuse([{ part: "subscription", problem: `${id} is none of the subscriptions` }]))
     })
 
+    /** A copy for all is done when nobody is there, too, and perhaps never made again. */
+    const nobody = Effect.fnUntraced(function*(tables: ReadonlyArray<TablePattern.CatalogTable>) {
+      const takers = (yield* store.list).filter(({ eventTypes }) => eventTypes.length === 0 || eventTypes.includes("I"))
+      const taken = tables.some((table) => takers.some((row) => selects(row)(table)))
+      return taken || tables.length === 0 ? [] : ["no subscription takes inserts of these tables now: nobody is sent a row. Subscribe first"]
+    })
+
     const checkCondition = Effect.fnUntraced(function*(condition: string, tables: ReadonlyArray<TablePattern.CatalogTable>) {
       const malformed = Condition.problem(condition)
       if (malformed !== undefined) return yield* refuse([{ part: "where", problem: malformed }])
@@ -104,7 +111,7 @@ export const layer: Layer.Layer<CopyAsking, never, CopyRequests | TableCatalog |
       return {
         copies: made.flatMap(({ copy }) => (copy === undefined ? [] : [copy])),
         skipped: made.flatMap(({ skipped }) => skipped),
-        notes
+        notes: subscription === undefined && made.some(({ copy }) => copy !== undefined) ? [...notes, ...yield* nobody(tables)] : notes
       }
     })
 

@@ -41,14 +41,22 @@ const subscribed = (schema: string, name: string) =>
   SubscriptionStore.use((store) => store.subscribe({ url: "http://localhost:1/x", schema, table: name }, ["U"]))
 const tablesOf = (copies: ReadonlyArray<{ readonly tables: ReadonlyArray<{ readonly schema: string; readonly table: string }> }>) =>
   copies.map(({ tables }) => tables.map((one) => `${one.schema}.${one.table}`).join(" "))
+const NOBODY = "no subscription takes inserts of these tables now: nobody is sent a row. Subscribe first"
 const test = (name: string, effect: Effect.Effect<void, unknown, CopyAsking | CopyRequests | SubscriptionStore>) =>
   it.effect(name, () => effect.pipe(Effect.provide(layer)))
 
 test("patterns become tables; what is excluded is left out", Effect.gen(function*() {
   const { copies, notes } = yield* ask({ tables: patterns("*", "app.*", "z*"), excluded: patterns("b*") })
   assert.deepStrictEqual(tablesOf(copies), ["app.users public.orders public.users"])
-  assert.deepStrictEqual(notes, ["z* matches no table now"])
+  assert.deepStrictEqual(notes, ["z* matches no table now", NOBODY])
   assert.deepInclude(copies[0], { subscription: undefined, mode: "full", repeatable: true, where: undefined })
+}))
+
+test("a copy for all says when nobody would be sent a row", Effect.gen(function*() {
+  yield* subscribed("public", "users")
+  assert.deepStrictEqual((yield* ask({ tables: patterns("users") })).notes, [NOBODY])
+  yield* SubscriptionStore.use((store) => store.subscribe({ url: "http://localhost:1/y", schema: "public", table: "" }, ["I"]))
+  assert.deepStrictEqual((yield* ask({ tables: patterns("orders") })).notes, [])
 }))
 
 test("of schema-only tables no row is asked for", Effect.gen(function*() {
