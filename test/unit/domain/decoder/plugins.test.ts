@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Change } from "../../../../src/domain/Change.ts"
 import * as EventId from "../../../../src/domain/EventId.ts"
+import type { Frame } from "../../../../src/domain/Frame.ts"
 import { bodyOf, changesOf, decode, framesOf, inOneBuffer, majors, nameOf, stableBody } from "./fixtures.ts"
 
 const short = (text: string) => text.replaceAll(/(?:0123456789){300}/g, "BIG")
@@ -97,6 +98,42 @@ describe("what is ours", () => {
       assert.deepStrictEqual(changes.filter((change) => change.transaction === own[0]!.transaction).map((change) => change.ordinal), [1, 3, 4, 7, 8])
       assert.deepStrictEqual(changes.filter((change) => change.kind === "M").map((change) => [change.message!.prefix, change.ordinal, change.message!.transactional]),
         [["app", -1, false], ["app", 1, true]])
+    })
+  }
+})
+
+describe("segments that come back on the slot, since the store is in the source", () => {
+  const lsnOf = (n: number) => Buffer.from(n.toString(16).padStart(16, "0"), "hex")
+  const frame = (bytes: Buffer): Frame => ({ keepalive: false, lsn: 16, bytes, start: 0, end: bytes.length })
+  const data = "\\\\x02".padEnd(400_000, "0f")
+  const row = (schema: string, table: string, value: string) =>
+    `{"action":"I","xid":1,"timestamp":"2026-11-24 08:57:26+00","lsn":"0/10","schema":"${schema}","table":"${table}","columns":[{"name":"data","type":"bytea","value":"${value}"}]}`
+  const wal2json = [
+    "{\"action\":\"B\",\"xid\":1,\"timestamp\":\"2026-11-24 08:57:26+00\",\"lsn\":\"0/10\",\"nextlsn\":\"0/20\"}",
+    row("pgstream", "webhook_segments_17", data), row("pgstream", "webhook_deliveries", data),
+    row("public", "webhook_segments_17", "1"), "{\"action\":\"C\",\"xid\":1,\"timestamp\":\"2026-11-24 08:57:26+00\",\"lsn\":\"0/10\",\"nextlsn\":\"0/20\"}"
+  ].map((text) => frame(Buffer.from(text)))
+  const relation = (oid: number, schema: string, table: string) => Buffer.concat([
+    Buffer.from("R"), lsnOf(oid).subarray(4), Buffer.from(`${schema}\0${table}\0d`), Buffer.from([0, 1, 0]), Buffer.from("data\0"), lsnOf(17).subarray(4), Buffer.alloc(4, 255)
+  ])
+  const insert = (oid: number, value: string) => Buffer.concat([
+    Buffer.from("I"), lsnOf(oid).subarray(4), Buffer.from("N"), Buffer.from([0, 1]), Buffer.from("t"), lsnOf(value.length).subarray(4), Buffer.from(value)
+  ])
+  const pgoutput = [
+    Buffer.concat([Buffer.from("B"), lsnOf(16), lsnOf(1), lsnOf(1).subarray(4)]),
+    relation(1, "pgstream", "webhook_segments_17"), insert(1, data), relation(2, "pgstream", "webhook_deliveries"), insert(2, data),
+    relation(3, "public", "webhook_segments_17"), insert(3, "1"), Buffer.concat([Buffer.from("C"), Buffer.from([0]), lsnOf(16), lsnOf(32), lsnOf(1)])
+  ].map(frame)
+
+  for (const [plugin, frames] of [["pgoutput", pgoutput], ["wal2json", wal2json]] as const) {
+    it(`are dropped by their schema, whatever their number, and count (${plugin})`, () => {
+      const items = decode(plugin, inOneBuffer(frames), 1 << 20)
+      assert.deepStrictEqual(items.map(({ _tag }) => _tag), ["Change", "Commit"])
+      assert.deepStrictEqual(changesOf(items).map((change) => [nameOf(change), change.ordinal]), [["public.webhook_segments_17", 2]])
+    })
+    it(`larger than the limit of a frame, they are no dead letter (${plugin})`, () => {
+      const tags = decode(plugin, inOneBuffer(frames), 100_000).map(({ _tag }) => _tag)
+      assert.deepStrictEqual(tags, ["Change", "Commit"])
     })
   }
 })
