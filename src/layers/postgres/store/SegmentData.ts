@@ -1,7 +1,7 @@
 /**
  * The column `data` of a segment: the bytes of `SegmentCodec`, compressed where that makes them smaller, and sealed.
  *
- * - First byte: 1 plain, 2 zstd (level 1: 0.3 µs an event, a fifth of the bytes; bench/park.ts). Sealed ones begin
+ * - First byte: 1 plain, 2 zstd (level 1: below 1 µs an event, a fourth of the bytes; docs/adr/0010). Sealed ones begin
  *   with another (Seals).
  * - Additional data of the seal: the table's number and the segment's, which no move changes.
  */
