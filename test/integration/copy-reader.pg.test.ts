@@ -15,6 +15,8 @@ import { makeSlot, settings } from "../support/slots.ts"
 const database = testDatabase("copyreader")
 const slot = `${database.name}_slot`
 makeSlot(database, slot, "pgoutput")
+// Where pgoutput has no messages (13) a mark is a row.
+database.psql("CREATE SCHEMA pgstream; CREATE TABLE pgstream.marks (id bigserial PRIMARY KEY, kind text NOT NULL)")
 const layer = TableReaderPg.layer.pipe(Layer.provide(Layer.succeed(SourceSettings, settings(database.url, slot, { maxFrameBytes: 100_000 }))))
 
 const tableOf = Effect.fnUntraced(function*(table: string, schema = "public") {

@@ -44,7 +44,7 @@ const wrongAfter = async ({ database, receiver, where }: Scene, id: string): Pro
 }
 
 const sleeping = (database: TestDatabase) => eventually("rows are being read", () =>
-  database.psql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").trim() !== "0")
+  database.psql("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'").trim() !== "0", 60_000)
 
 /** In a process of its own: it waits for the lock of a range, which this process has to release. */
 const later = async (database: TestDatabase, sql: string) => {
@@ -81,21 +81,21 @@ const rewritten = async (rules: CopyRules.CopyRules): Promise<ReadonlyArray<stri
 describe("the rules of a copy", () => {
   it("with all of them the receiver has the table, though rows changed while they were read", async () => {
     assert.deepStrictEqual(await whileRead(CopyRules.all), [])
-  }, 60_000)
+  }, 120_000)
 
   for (const rule of ["waitForLowMark", "rowsYield", "readUncoveredAgain", "readMovedAgain"] as const) {
     it(`without ${rule} it has not`, async () => {
       assert.notDeepEqual(await whileRead(CopyRules.without(rule)), [])
-    }, 60_000)
+    }, 120_000)
   }
 
   it("a table that is rewritten meanwhile is copied again", async () => {
     assert.deepStrictEqual(await rewritten(CopyRules.all), [])
-  }, 60_000)
+  }, 120_000)
 
   it("without restartRewritten the receiver keeps what was before", async () => {
     assert.notDeepEqual(await rewritten(CopyRules.without("restartRewritten")), [])
-  }, 60_000)
+  }, 120_000)
 
   it("who takes inserts only has each row, as it was or newer", async () => {
     const scene = await prepare("copy_inserts", CopyRules.all, table, ["I"])
@@ -109,7 +109,7 @@ describe("the rules of a copy", () => {
     const ids = [...oracle.tables.get("t")!.keys()].map(Number).toSorted((a, b) => a - b)
     assert.deepStrictEqual(ids, database.psql("SELECT id FROM t ORDER BY id").trim().split("\n").map(Number))
     assert.strictEqual(oracle.tables.get("t")!.get("1")!.get("n"), 100)
-  }, 60_000)
+  }, 120_000)
 
   it("VACUUM FULL does not disturb it, a TRUNCATE empties it", async () => {
     const scene = await prepare("copy_vacuum", CopyRules.all, table.replace("12", "300"))
@@ -121,5 +121,5 @@ describe("the rules of a copy", () => {
     await later(scene.database, "TRUNCATE t; INSERT INTO t SELECT g, nextval('stamps'), g, 'again' FROM generate_series(1, 30) g")
     assert.deepStrictEqual(await wrongAfter(scene, copy.id), [])
     assert.deepStrictEqual(scene.receiver.requests.filter(({ before, id }) => before > 0 && id.startsWith("s-")), [])
-  }, 60_000)
+  }, 120_000)
 })

@@ -5,6 +5,11 @@
 import type { ReceivedColumn, ReceivedData, Receiver } from "./Receiver.ts"
 
 type Values = ReadonlyMap<string, unknown>
+/** Names of the key's columns by table; where there are none: `id`. */
+export type Keys = Readonly<Record<string, ReadonlyArray<string>>>
+
+const ID = ["id"]
+const keyOf = (keys: Keys, table: string): ReadonlyArray<string> => keys[table] ?? ID
 
 const valuesOf = (columns: ReadonlyArray<ReceivedColumn> | null): Map<string, unknown> =>
   new Map((columns ?? []).map(({ name, value }) => [name, value]))
@@ -14,15 +19,15 @@ export class CopyOracle {
   readonly tables = new Map<string, Map<string, Values>>()
   readonly problems: Array<string> = []
   readonly #stamps = new Map<string, number>()
-  readonly #key: ReadonlyArray<string>
+  readonly #keys: Keys
 
-  /** `key`: names of the key's columns, of every table. */
-  constructor(key: ReadonlyArray<string> = ["id"]) {
-    this.#key = key
+  /** Order is promised for each key, so a row is told apart by all of it. */
+  constructor(keys: Keys = {}) {
+    this.#keys = keys
   }
 
-  #keyOf(values: Values): string {
-    return this.#key.map((name) => String(values.get(name))).join("|")
+  #keyOf(table: string, values: Values): string {
+    return keyOf(this.#keys, table).map((name) => String(values.get(name))).join("|")
   }
 
   apply(id: string, data: ReceivedData): void {
@@ -30,10 +35,10 @@ export class CopyOracle {
     this.tables.set(data.table, rows)
     if (data.action === "T") return rows.clear()
     const identity = valuesOf(data.identity)
-    if (data.action === "D") return void rows.delete(this.#keyOf(identity))
+    if (data.action === "D") return void rows.delete(this.#keyOf(data.table, identity))
     const columns = valuesOf(data.columns)
-    const key = this.#keyOf(columns)
-    const before = data.action === "U" ? this.#keyOf(identity) : key
+    const key = this.#keyOf(data.table, columns)
+    const before = data.action === "U" ? this.#keyOf(data.table, identity) : key
     this.#trace(id, data, key, columns)
     // Values that did not change and were not sent are those that were there.
     const row = data.action === "U" ? new Map([...rows.get(before) ?? [], ...columns]) : columns
@@ -52,13 +57,13 @@ export class CopyOracle {
 
 /** Rows of `sql` (JSON objects, one a line), against what the receiver knows; what differs, in words. */
 export const differences = (
-  oracle: CopyOracle, table: string, lines: string, columns: ReadonlyArray<string>, key: ReadonlyArray<string> = ["id"]
+  oracle: CopyOracle, table: string, lines: string, columns: ReadonlyArray<string>, keys: Keys = {}
 ): ReadonlyArray<string> => {
   const known = new Map(oracle.tables.get(table))
   const found: Array<string> = []
   for (const line of lines.trim().split("\n").filter((each) => each !== "")) {
     const row = JSON.parse(line) as Record<string, unknown>
-    const at = key.map((name) => String(row[name])).join("|")
+    const at = keyOf(keys, table).map((name) => String(row[name])).join("|")
     const mine = known.get(at)
     known.delete(at)
     if (mine === undefined) found.push(`${table} ${at} is missing`)
@@ -71,8 +76,8 @@ export const differences = (
   return found
 }
 
-export const applied = (receiver: Receiver, key?: ReadonlyArray<string>): CopyOracle => {
-  const oracle = new CopyOracle(key)
+export const applied = (receiver: Receiver, keys?: Keys): CopyOracle => {
+  const oracle = new CopyOracle(keys)
   for (const { data, id } of receiver.accepted.values()) if (data.schema !== "pgstream") oracle.apply(id, data)
   return oracle
 }

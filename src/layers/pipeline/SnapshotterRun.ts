@@ -20,6 +20,8 @@ const MAX_PENDING = 10_000
 /** The stream does not know the table yet: pause, ms, and how often it is asked. */
 const UNKNOWN_PAUSE_MS = 500
 const UNKNOWN_ATTEMPTS = 120
+/** Before a table's copy starts again: what it is now may not be in the stream yet. */
+const RESTART_PAUSE_MS = 250
 
 /** A mark says where in the stream the table is watched from, and what its key is there. */
 const begin = Effect.fnUntraced(function*(job: SnapshotterTable) {
@@ -236,5 +238,6 @@ export const run = Effect.fnUntraced(function*(job: SnapshotterTable) {
     yield* Effect.logInfo("A table changed while it was copied; its copy starts again.").pipe(
       Effect.annotateLogs({ copy: job.options.copy.id, table: job.name }))
     job.forget()
+    yield* Effect.sleep(RESTART_PAUSE_MS)
   }
 })
