@@ -18,11 +18,11 @@ import { absolute } from "./ApiUrl.ts"
 const MAX_TOKEN_BYTES = 4 * 1_024
 /** PEM of authorities; of a certificate with its chain; of a key. */
 export const MAX_PEM_BYTES = 24 * 1_024
-const MAX_CONCURRENCY = 10_000
+export const MAX_CONCURRENCY = 10_000
 /** Requests a second; events in a batch; ms. */
-const MAX_RATE = 100_000
-const MAX_BATCH_EVENTS = 1_000
-const MAX_BATCH_DELAY_MS = 10_000
+export const MAX_RATE = 100_000
+export const MAX_BATCH_EVENTS = 1_000
+export const MAX_BATCH_DELAY_MS = 10_000
 
 const MUST_BE_OBJECT = "must be a JSON object; {} where there is nothing to say"
 

@@ -97,12 +97,33 @@ describe("subscriptions", () => {
     [["add", "ftp://x/"], /url is no URL of a webhook/],
     [["add", `${base}/`, "--event-types", "I,X"], /--event-types: "X" is none of/],
     [["add", `${base}/`, "--table", "x".repeat(64)], /table is longer than 63 bytes/],
-    [["update", "aaaa"], /event-types/],
+    [["update", "aaaa"], /^Say what to change: --event-types, --order/],
+    [["add", `${base}/`, "--order", "random"], /--order/],
+    [["add", `${base}/`, "--rate", "0"], /--rate: write a number from 1 to 100000, such as 50\/s, or none/],
+    [["update", "aaaa", "--concurrency", "10001"], /--concurrency: write a number from 1 to 10000, or default/],
+    [["update", "aaaa", "--batch", "1/50ms"], /--batch: write 2 to 1000 events/],
+    [["update", "aaaa", "--batch", "10/11s"], /a delay of at most 10s, such as 100\/50ms, or none/],
     [["list", "extra"], /extra/]
   ])("%j is exit code 2", async (args, text) => {
     const { code, stderr } = await run("subscriptions", ...args)
     assert.strictEqual(code, 2)
     assert.match(stderr, text)
+  })
+
+  it("add and update say how the endpoint is sent to; what is not given stays", async () => {
+    const added = await json("subscriptions", "add", `${base}/limits`, "--order", "total", "--concurrency", "3", "--rate", "50/s", "--batch", "100/2s", "--gzip")
+    assert.deepInclude(added.endpoint, {
+      id: added.endpoint_id, order: "total", concurrency: 3, rate: 50, batch: { max_events: 100, max_delay_ms: 2_000 }, gzip: true
+    })
+    const changed = await run("subscriptions", "update", added.id, "--order", "none", "--batch", "none", "--no-gzip")
+    assert.strictEqual(changed.code, 0, changed.stderr)
+    assert.include(changed.stderr, `Its endpoint ${added.endpoint_id}, for all its subscriptions: order none, 3 requests at once, at most 50/s.\n`)
+    assert.match(audits(changed.stderr).join("\n"), /^.*audit=endpoint\.update who=local host=\S+ endpointId=\S+ changed="?order, batch, gzip"?$/)
+    const both = await json("subscriptions", "update", added.id, "--event-types", "I", "--rate", "none", "--concurrency", "default")
+    assert.deepInclude(both, { id: added.id, event_types: ["I"] })
+    assert.deepInclude(both.endpoint, { order: "none", rate: null, batch: null, gzip: false, concurrency: 64 })
+    assert.notProperty(await json("subscriptions", "update", added.id, "--event-types", "U"), "endpoint")
+    await run("subscriptions", "remove", added.id)
   })
 
   it("an address that the guard refuses is not taken", async () => {

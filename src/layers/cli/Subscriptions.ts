@@ -16,6 +16,7 @@ import { COUNTED_DELIVERIES, type RemovedSubscription, SubscriptionStore } from 
 import { administer, type Connection, failed, type Output, storeFailed, usage } from "./Admin.ts"
 import { print, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
+import * as Sending from "./SubscriptionsSending.ts"
 import { count, shortId, table } from "./TextTable.ts"
 
 /** What is only added to an answer: without it, its state is not known. */
@@ -60,7 +61,7 @@ const kinds = (text: string): Effect.Effect<ReadonlyArray<ChangeKind>, Error> =>
     : Effect.fail(usage(`--event-types: ${JSON.stringify(unknown)} is none of I, U, D, T, M; write for example I,U, or all`))
 }
 
-export interface AddFlags extends Connection, Output {
+export interface AddFlags extends Connection, Output, Sending.SendingFlags {
   readonly url: string
   readonly schema: string
   readonly table: string
@@ -76,11 +77,16 @@ const stateLines = (endpoint: Endpoint | undefined): ReadonlyArray<string> => {
   return [`The endpoint is ${state}${why}. To send:   pgstream subscriptions resume ${endpoint.id}`]
 }
 
+const sendingView = (changed: Endpoint | undefined) =>
+  changed === undefined ? {} : { endpoint: ApiViews.endpoint(changed, Date.now(), "manage") }
+const sendingLine = (endpoint: Endpoint): string => `Its endpoint ${endpoint.id}, for all its subscriptions: ${Sending.describe(endpoint)}.`
+
 export const add = Effect.fnUntraced(function*(flags: AddFlags) {
   const types = yield* kinds(flags.eventTypes)
   const request = { url: flags.url, schema: flags.schema, table: flags.table, event_types: types }
   const valid = decode(request)
   if (Result.isFailure(valid)) return yield* usage(inWords(fieldProblems(valid.failure.issue)))
+  const change = yield* Sending.changeOf(flags)
   yield* administer(flags, Effect.gen(function*() {
     yield* AddressGuard.use((guard) => guard.check(flags.url)).pipe(
       Effect.mapError(({ message }) => failed(1, message.replace(/\.$/, ""), "AddressNotAllowed"))
@@ -93,29 +99,45 @@ export const add = Effect.fnUntraced(function*(flags: AddFlags) {
       ))
     }))
     yield* Audit.record({ action: "subscribe", url: row.url, details: { subscriptionId: row.id, endpointId: row.endpointId } })
+    const changed = change === undefined ? undefined : yield* Sending.apply(row.endpointId, change, `It is subscribed as ${row.id}.`)
     const endpoint = (yield* statesOf).get(row.endpointId)
-    if (flags.json) return yield* print(jsonText(withState(row, endpoint)))
+    if (flags.json) return yield* print(jsonText({ ...withState(row, endpoint), ...sendingView(changed) }))
     yield* print(row.id)
     yield* say(`Subscribed ${WebhookUrl.withoutUserinfo(row.url)} to ${Find.tableOf(row)} (${Find.kindsOf(row)}): `
       + "changes that commit from now on are sent.")
+    if (changed !== undefined) yield* say(sendingLine(changed))
     for (const line of stateLines(endpoint)) yield* say(line)
   }))
 })
 
-export interface UpdateFlags extends Connection, Output {
+export interface UpdateFlags extends Connection, Output, Sending.SendingFlags {
   readonly name: string
-  readonly eventTypes: string
+  readonly eventTypes: Option.Option<string>
 }
 
+const retype = Effect.fnUntraced(function*(found: Subscription, types: ReadonlyArray<ChangeKind>) {
+  const row = yield* SubscriptionStore.use((store) => store.update(found.id, types)).pipe(Effect.mapError(storeFailed))
+  if (row === undefined) return yield* failed(1, "It was removed just now", "NoSuchSubscription")
+  yield* Audit.record({ action: "subscription.update", url: row.url, details: { subscriptionId: row.id } })
+  return row
+})
+
 export const update = Effect.fnUntraced(function*(flags: UpdateFlags) {
-  const types = yield* kinds(flags.eventTypes)
+  const types = Option.isNone(flags.eventTypes) ? undefined : yield* kinds(flags.eventTypes.value)
+  const change = yield* Sending.changeOf(flags)
+  if (types === undefined && change === undefined) {
+    return yield* usage("Say what to change: --event-types, --order, --concurrency, --rate, --batch or --gzip")
+  }
   yield* administer(flags, Effect.gen(function*() {
     const found = yield* Find.subscription(flags.name, yield* Find.listed)
-    const row = yield* SubscriptionStore.use((store) => store.update(found.id, types)).pipe(Effect.mapError(storeFailed))
-    if (row === undefined) return yield* failed(1, "It was removed just now", "NoSuchSubscription")
-    yield* Audit.record({ action: "subscription.update", url: row.url, details: { subscriptionId: row.id } })
-    if (flags.json) return yield* print(jsonText(ApiViews.subscription(row, "manage")))
-    yield* say(`${WebhookUrl.withoutUserinfo(row.url)} gets ${Find.kindsOf(row)} of ${Find.tableOf(row)}, for changes that commit from now on.`)
+    const row = types === undefined ? found : yield* retype(found, types)
+    const done = types === undefined ? "Nothing was changed." : "The event types were changed."
+    const changed = change === undefined ? undefined : yield* Sending.apply(row.endpointId, change, done)
+    if (flags.json) return yield* print(jsonText({ ...ApiViews.subscription(row, "manage"), ...sendingView(changed) }))
+    if (types !== undefined) {
+      yield* say(`${WebhookUrl.withoutUserinfo(row.url)} gets ${Find.kindsOf(row)} of ${Find.tableOf(row)}, for changes that commit from now on.`)
+    }
+    if (changed !== undefined) yield* say(sendingLine(changed))
   }))
 })
 

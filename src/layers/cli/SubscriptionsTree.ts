@@ -8,6 +8,18 @@ import { endpointName, shared, subscriptionName } from "./AdminFlags.ts"
 const rows = Effect.promise(() => import("./Subscriptions.ts"))
 const endpoints = Effect.promise(() => import("./SubscriptionsEndpoint.ts"))
 
+const text = (name: string, metavar: string, description: string) =>
+  Flag.String(name).pipe(Flag.withMetavar(metavar), Flag.optional, Flag.withDescription(description))
+
+/** Of the endpoint; what is not given stays. */
+const sending = {
+  order: Flag.Literals("order", ["key", "total", "none"]).pipe(Flag.optional, Flag.withDescription("What waits for what (default key)")),
+  concurrency: text("concurrency", "N", "Requests at once; default: the setting of the service"),
+  rate: text("rate", "N/s", "Requests started a second at most; none: no limit"),
+  batch: text("batch", "N/TIME", "Several events in one request, such as 100/50ms; none: one a request"),
+  gzip: Flag.Boolean("gzip").pipe(Flag.optional, Flag.withDescription("Bodies are sent compressed; --no-gzip: as they are"))
+}
+
 const list = Command.make("list", shared, Effect.fnUntraced(function*(flags) {
   yield* (yield* rows).list(flags)
 })).pipe(
@@ -22,23 +34,26 @@ const add = Command.make("add", {
   table: Flag.String("table").pipe(Flag.withDefault(""), Flag.withDescription("Exact name; without it, every table")),
   eventTypes: Flag.String("event-types").pipe(
     Flag.withMetavar("I,U,D,T,M"), Flag.withDefault("all"), Flag.withDescription("Kinds, with commas between; all: every one but M")
-  )
+  ),
+  ...sending
 }, Effect.fnUntraced(function*(flags) {
   yield* (yield* rows).add(flags)
 })).pipe(
   Command.withDescription("Subscribes a webhook, or replaces the event types of the one with that URL, schema and table."),
   Command.withExamples([
-    { command: "pgstream subscriptions add https://example.com/hook --schema public --table orders", description: "One table" }
+    { command: "pgstream subscriptions add https://example.com/hook --schema public --table orders", description: "One table" },
+    { command: "pgstream subscriptions add https://example.com/hook --order total --rate 50/s", description: "In order, and not too fast" }
   ])
 )
 
 const update = Command.make("update", {
   ...shared,
   name: subscriptionName,
-  eventTypes: Flag.String("event-types").pipe(Flag.withMetavar("I,U,D,T,M"), Flag.withDescription("Kinds, with commas between, or all"))
+  eventTypes: text("event-types", "I,U,D,T,M", "Kinds, with commas between, or all"),
+  ...sending
 }, Effect.fnUntraced(function*(flags) {
   yield* (yield* rows).update(flags)
-})).pipe(Command.withDescription("Changes the event types of a subscription."))
+})).pipe(Command.withDescription("Changes the event types of a subscription, or how its endpoint is sent to."))
 
 const remove = Command.make("remove", {
   ...shared,
