@@ -96,3 +96,8 @@ export const numberProblems = (receiver: Receiver): ReadonlyArray<string> => {
   if (epochs.size > 1) problems.push(`${epochs.size} epochs: ${[...epochs].join(", ")}`)
   return problems
 }
+
+/** Events of our own tables, but for the two of the schema log: what parks, counts and logs is in the WAL, too. */
+export const ownTables = (receiver: Receiver): ReadonlyArray<string> => [
+  ...new Set(receiver.requests.filter(({ data }) => data.schema === "pgstream").map(({ data }) => String(data.table)))
+].filter((table) => table !== "schema_log" && table !== "table_ids")

@@ -10,7 +10,7 @@ import { makeProgram, type Program } from "./binary.ts"
 import { loadTables } from "./binaryLoad.ts"
 import { eventually, type TestDatabase } from "./database.ts"
 import { type Answer, type Received, type Receiver, startReceiver } from "./Receiver.ts"
-import { expectedOf, inStreamOrder, numberProblems, orderProblems } from "./ReceiverOracle.ts"
+import { expectedOf, inStreamOrder, numberProblems, orderProblems, ownTables } from "./ReceiverOracle.ts"
 
 export const WRITERS = 3
 export const WRITER_PAUSE_MS = 60
@@ -90,6 +90,7 @@ export const finish = async ({ byKey, database, program, total }: Scene): Promis
     assert.deepStrictEqual(numberProblems(receiver), [])
     assert.deepStrictEqual(orderProblems(receiver, new Set(["public.journal"])), [])
   }
+  assert.deepStrictEqual(ownTables(byKey), [], "tables of ours that came back on the slot")
   const sequences = [...total.accepted.values()].map(({ sequence }) => sequence)
   assert.deepStrictEqual(sequences, sequences.toSorted((a, b) => a - b))
   assert.strictEqual(total.maxInFlight, 1)
