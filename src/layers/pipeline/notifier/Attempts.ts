@@ -130,6 +130,7 @@ export class Attempts {
     const { endpointId, epoch } = first
     link.connection.send({ id: Batch.idOf(first.id, entries.length), body, sequence: 0, endpointId, epoch }, (result) =>
       this.answeredAll(entries, link, result))
+    this.core.hit?.("dispatcher.after_send")
   }
 
   /** One answer for all: accepted together; or each of them is sent alone, in the order of its keys. */
@@ -178,6 +179,7 @@ export class Attempts {
     this.takeOff(entry, now)
     const link = this.began(now)
     link.connection.send(entry, (result) => this.answered(entry, link, result))
+    this.core.hit?.("dispatcher.after_send")
   }
 
   private takeOff(entry: Entry, now: number): void {
