@@ -103,6 +103,12 @@ const dropStore = (parts: Parts, stream: string, schemaToo: boolean): Effect.Eff
     if (schemaToo && left.length === 0) yield* dropSchema(parts.store)
   }).pipe(Effect.mapError(fromSql("remove the stream from the store")))
 
+/** A schema that was never upgraded has none. */
+const forgetCopies = Effect.fnUntraced(function*(parts: Parts, stream: string) {
+  const [row] = yield* parts.source<{ readonly there: boolean }>`SELECT to_regclass('pgstream.copies') IS NOT NULL AS there`
+  if (row?.there === true) yield* parts.source`DELETE FROM pgstream.copies WHERE stream = ${stream}`
+})
+
 export const destroy = (parts: Parts): Effect.Effect<DestroyReport, SetupError> =>
   Effect.gen(function*() {
     yield* exclusive(parts)
@@ -124,6 +130,7 @@ export const destroy = (parts: Parts): Effect.Effect<DestroyReport, SetupError> 
           AND system_identifier = ${facts.systemIdentifier} AND database_oid = ${facts.databaseOid}::text::bigint`,
         fromSql("forget the stream")
       )
+      yield* Effect.mapError(forgetCopies(parts, stream), fromSql("forget its copies"))
       if (!others.some((other) => other.plugin === "pgoutput") && facts.publication !== "none") {
         yield* Effect.mapError(Publication.drop(parts.source), fromSql("drop the publication"))
       }
