@@ -1,13 +1,22 @@
 /** Notices to a real receiver: one signed POST for each state, tried again, not repeated after a restart. */
 import { assert, describe, it } from "@effect/vitest"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as TestClock from "effect/testing/TestClock"
 import { Webhook } from "standardwebhooks"
 import * as Signature from "../../src/domain/Signature.ts"
 import * as WebhookTransportHttp from "../../src/layers/http/WebhookTransportHttp.ts"
+import * as EndpointStatesMemory from "../../src/layers/memory/EndpointStatesMemory.ts"
+import * as EndpointStoreMemory from "../../src/layers/memory/EndpointStoreMemory.ts"
 import * as NoticeStoreMemory from "../../src/layers/memory/NoticeStoreMemory.ts"
+import * as ParkedDeliveriesMemory from "../../src/layers/memory/ParkedDeliveriesMemory.ts"
+import * as ParkedTables from "../../src/layers/memory/ParkedTables.ts"
+import * as SubscriptionStoreMemory from "../../src/layers/memory/SubscriptionStoreMemory.ts"
+import * as WebhookTables from "../../src/layers/memory/WebhookTables.ts"
 import * as NoticesLive from "../../src/layers/pipeline/NoticesLive.ts"
 import { judge } from "../../src/layers/postgres/replication/SlotWatch.ts"
 import { CurrentStream } from "../../src/services/CurrentStream.ts"
@@ -19,7 +28,10 @@ import { eventually } from "../support/eventually.ts"
 import { serve } from "../support/webServers.ts"
 import { suite } from "../suites/NoticeStoreSuite.ts"
 
-suite("memory", NoticeStoreMemory.layer)
+suite("memory", Layer.mergeAll(
+  NoticeStoreMemory.layer, EndpointStatesMemory.layer, EndpointStoreMemory.layer, SubscriptionStoreMemory.layer,
+  ParkedDeliveriesMemory.layer
+).pipe(Layer.provide(Layer.mergeAll(WebhookTables.layer(), ParkedTables.layer))))
 
 const secret = Signature.formatSecret(Buffer.alloc(32, 7))
 const disabled: Notice = { kind: "endpoint_disabled", endpointId: "e-1", message: "Endpoint e-1 is disabled.", facts: { status: 410 } }
@@ -117,6 +129,60 @@ it.live("that it is over is known to a process that did not tell it", () =>
     notices.over("endpoint_disabled", "e-1")
     yield* eventually("it is over", Effect.map(told.load(stream), (all) => all.length === 0))
   })))
+
+it.live("what was over while nobody said so is told again: before a start, or while it runs", () =>
+  Effect.gen(function*() {
+    const told = yield* store
+    const { seen, url } = yield* receiver(() => 200)
+    const over: Array<Pick<Notice, "kind" | "endpointId">> = []
+    const knows: NoticeStore["Service"] = {
+      ...told,
+      ended: () => Effect.forEach(over.splice(0), (each) => Effect.as(told.over(stream, each.kind, each.endpointId), each))
+    }
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(url, told)
+      notices.tell(disabled)
+      yield* eventually("it was posted", sent(told))
+    }))
+    over.push(disabled)
+    yield* Effect.scoped(Effect.gen(function*() {
+      const notices = yield* start(url, knows)
+      notices.tell(disabled)
+      yield* eventually("it was posted again", Effect.sync(() => seen.length === 2))
+    }))
+  }).pipe(Effect.scoped))
+
+it.effect("looks each minute at what is over; what begins anew meanwhile is told", () =>
+  Effect.gen(function*() {
+    const told = yield* store
+    const asked = yield* Queue.unbounded<Deferred.Deferred<void>>()
+    const knows: NoticeStore["Service"] = {
+      ...told,
+      ended: (of) => Effect.gen(function*() {
+        const answer = yield* Deferred.make<void>()
+        yield* Queue.offer(asked, answer)
+        yield* Deferred.await(answer)
+        yield* told.over(of, disabled.kind, disabled.endpointId)
+        return [disabled]
+      })
+    }
+    const notices = yield* start(undefined, knows)
+    const first = Effect.map(told.load(stream), (all) => all[0]?.id)
+    yield* Deferred.succeed(yield* Queue.take(asked), undefined)
+    yield* TestClock.adjust("1 second")
+    notices.tell(disabled)
+    yield* TestClock.adjust("1 second")
+    const before = yield* first
+    assert.isDefined(before)
+    yield* TestClock.adjust("58 seconds")
+    const answer = yield* Queue.take(asked)
+    notices.tell(disabled)
+    yield* Deferred.succeed(answer, undefined)
+    yield* TestClock.adjust("1 second")
+    const after = yield* first
+    assert.isDefined(after)
+    assert.notStrictEqual(after, before)
+  }).pipe(Effect.scoped))
 
 describe("a slot is near its loss", () => {
   const keep_bytes = 1_000n

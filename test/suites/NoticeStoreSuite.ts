@@ -4,7 +4,11 @@ import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import type { StreamId } from "../../src/domain/StreamId.ts"
+import { EndpointStates } from "../../src/services/EndpointStates.ts"
+import { EndpointStore } from "../../src/services/EndpointStore.ts"
 import { NoticeStore, type ToldNotice } from "../../src/services/NoticeStore.ts"
+import { ParkedDeliveries, type ParkedDelivery } from "../../src/services/ParkedDeliveries.ts"
+import { SubscriptionStore } from "../../src/services/SubscriptionStore.ts"
 
 let streams = 0
 const newStream = (): StreamId => ({ systemIdentifier: "7000000000000000000", slotName: `notices_${streams++}` })
@@ -13,7 +17,15 @@ const notice = (more: Partial<ToldNotice> = {}): ToldNotice => ({
   facts: { status: 410, why: "gone" }, beganAtMs: 1_790_000_000_123, sent: false, ...more
 })
 
-export const suite = <E>(name: string, layer: Layer.Layer<NoticeStore, E>) =>
+const dead = (endpointId: string, n: number): ParkedDelivery => ({
+  endpointId, id: `${n.toString(16).padStart(16, "0")}-1-0`, body: Buffer.from("{}"), keys: [], sequence: n, epoch: "00000000000000e1", selectedBy: [],
+  commitLsn: n, ordinal: 0, table: "public.t", kind: "I", attempts: 1, state: "dead", dueAtMs: 0, retries: 0, lastError: "HTTP 400"
+})
+
+type Services = NoticeStore | EndpointStates | EndpointStore | ParkedDeliveries | SubscriptionStore
+
+/** `stream`: that of `EndpointStore`. */
+export const suite = <E>(name: string, layer: Layer.Layer<Services, E>, stream: StreamId = { systemIdentifier: "1", slotName: "s" }) =>
   it.layer(layer, { timeout: "60 seconds", excludeTestServices: true })(`NoticeStore (${name})`, (it) => {
     it.effect("a state is told once, until it is over", () =>
       Effect.gen(function*() {
@@ -41,5 +53,33 @@ export const suite = <E>(name: string, layer: Layer.Layer<NoticeStore, E>) =>
         assert.deepStrictEqual(yield* store.load(stream), [told])
         yield* store.sent(stream, told.id)
         assert.deepStrictEqual(yield* store.load(stream), [{ ...told, sent: true }])
+      }))
+
+    it.effect("knows what is over: resumed, or without a dead letter; not what only a process knows", () =>
+      Effect.gen(function*() {
+        const [store, endpoints, states] = [yield* NoticeStore, yield* EndpointStore, yield* EndpointStates]
+        const [parked, subscriptions] = [yield* ParkedDeliveries, yield* SubscriptionStore]
+        const endpoint = () => Effect.map(subscriptions.subscribe({ url: `http://${randomUUID()}/`, schema: "", table: "" }, []), (row) => row.endpointId)
+        const [gone, full, withDead, other] = [yield* endpoint(), yield* endpoint(), yield* endpoint(), yield* endpoint()]
+        yield* states.disable(stream, gone, "410 Gone")
+        yield* states.suspend(stream, full, "10 GiB wait")
+        yield* parked.write(stream, [dead(withDead, 1), dead(withDead, 2), dead(other, 3)])
+        const tell = (kind: ToldNotice["kind"], endpointId: string | undefined) => store.tell(stream, notice({ kind, endpointId }))
+        const began = Effect.all([
+          tell("endpoint_disabled", gone), tell("endpoint_suspended", full), tell("first_dead_letter", withDead), tell("barrier_waiting", withDead),
+          tell("slot_near_loss", undefined)
+        ])
+        yield* began
+        assert.deepStrictEqual(yield* store.ended(stream), [])
+        yield* endpoints.update(gone, { paused: false })
+        yield* endpoints.update(full, { paused: false })
+        yield* parked.remove(stream, withDead, [dead(withDead, 1).id])
+        const kinds = (all: ReadonlyArray<{ readonly kind: string; readonly endpointId: string | undefined }>) =>
+          all.map(({ endpointId, kind }) => `${kind} ${endpointId}`).toSorted()
+        assert.deepStrictEqual(kinds(yield* store.ended(stream)), [`endpoint_disabled ${gone}`, `endpoint_suspended ${full}`])
+        yield* parked.remove(stream, withDead, [dead(withDead, 2).id])
+        assert.deepStrictEqual(kinds(yield* store.ended(stream)), [`first_dead_letter ${withDead}`])
+        assert.deepStrictEqual(yield* store.ended(stream), [])
+        assert.deepStrictEqual(yield* began, [true, true, true, false, false])
       }))
   })

@@ -29,6 +29,8 @@ const TRY_FOR_MS = 60 * 60 * 1_000
 /** POSTs at a time: one that hangs does not hold up all others. */
 const CONCURRENCY = 4
 const AFTER_FAILURE = "5 seconds"
+/** Between two looks at what is over without anybody who said so. */
+const LOOK_EVERY = "1 minute"
 
 type Work =
   | { readonly _tag: "Tell"; readonly notice: Notice; readonly atMs: number }
@@ -94,6 +96,8 @@ export const make = Effect.gen(function*() {
   const told = new Set<string>()
   /** What an earlier process told is not known before. */
   let loaded = false
+  /** While the store is asked what is over: what was told already, and may have begun anew since. */
+  let again: Map<string, Notice> | undefined
 
   const begin = Effect.fnUntraced(function*(stream: StreamId.StreamId, notice: Notice, atMs: number) {
     const began: ToldNotice = { ...notice, id: randomUUID(), beganAtMs: atMs, sent: settings.url === undefined }
@@ -106,6 +110,26 @@ export const make = Effect.gen(function*() {
   const end = (stream: StreamId.StreamId, kind: NoticeKind, endpointId: string | undefined) =>
     Effect.andThen(Effect.sync(() => told.delete(keyOf(kind, endpointId))), store.over(stream, kind, endpointId))
 
+  const tell = (notice: Notice): void => {
+    const key = keyOf(notice.kind, notice.endpointId)
+    if (told.has(key)) return void again?.set(key, notice)
+    told.add(key)
+    if (!Queue.offerUnsafe(waiting, { _tag: "Tell", notice, atMs: clock.currentTimeMillisUnsafe() })) told.delete(key)
+  }
+
+  const forget = Effect.fnUntraced(function*(stream: StreamId.StreamId) {
+    const during = again = new Map()
+    const ended = yield* Effect.ensuring(store.ended(stream), Effect.sync(() => {
+      again = undefined
+    }))
+    for (const { endpointId, kind } of ended) {
+      const key = keyOf(kind, endpointId)
+      told.delete(key)
+      const notice = during.get(key)
+      if (notice !== undefined) tell(notice)
+    }
+  })
+
   const work = Effect.gen(function*() {
     const stream = yield* current.identify.pipe(Effect.tapError(() => Effect.sleep(AFTER_FAILURE)), Effect.eventually)
     const before = yield* store.load(stream)
@@ -114,6 +138,10 @@ export const make = Effect.gen(function*() {
       if (!notice.sent) yield* Queue.offer(posts, notice)
     }
     loaded = true
+    yield* Effect.catch(forget(stream), failed)
+    yield* Effect.suspend(() => told.size === 0 ? Effect.void : forget(stream)).pipe(
+      Effect.catch(failed), Effect.delay(LOOK_EVERY), Effect.forever, Effect.forkScoped
+    )
     if (settings.url !== undefined) {
       const connection = yield* transport.open(receiverAt(Redacted.value(settings.url), settings))
       const one = Effect.flatMap(Queue.take(posts), (notice) =>
@@ -127,12 +155,7 @@ export const make = Effect.gen(function*() {
   yield* Effect.forkScoped(work.pipe(Effect.catch(failed)))
 
   return {
-    tell: (notice) => {
-      const key = keyOf(notice.kind, notice.endpointId)
-      if (told.has(key)) return
-      told.add(key)
-      if (!Queue.offerUnsafe(waiting, { _tag: "Tell", notice, atMs: clock.currentTimeMillisUnsafe() })) told.delete(key)
-    },
+    tell,
     over: (kind, endpointId) => {
       if (!told.delete(keyOf(kind, endpointId)) && loaded) return
       Queue.offerUnsafe(waiting, { _tag: "Over", kind, endpointId })
