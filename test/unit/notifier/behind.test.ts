@@ -30,6 +30,8 @@ describe("Notifier, an endpoint that is slow", () => {
     assert.isBelow(held, 20)
     harness.pass(2_000)
     const next = stream(harness, 21, 2_000)
+    assert.isTrue(offered.every(({ admitted }) => admitted))
+    assert.isTrue(harness.offer([]).admitted, "its full lanes hold nobody")
     assert.strictEqual(new Set(harness.sent.filter((sent) => sent.endpoint === "fast").map(({ id }) => id)).size, next - 1)
     assert.isAbove(harness.segments.ids("slow").length, 150)
     assert.isBelow(harness.segments.ids("fast").length, 1)
