@@ -328,7 +328,7 @@ const clientOf = (target: string, environment: Record<string, string>) =>
     })
   ).pipe(Effect.map(({ stdout }) => JSON.parse(stdout) as unknown))
 
-scenario("https: a certificate is trusted by its authority only, for its name only", patient, Effect.gen(function*() {
+scenario("https: a certificate is trusted by its authority only, for its name only; the system's count", patient, Effect.gen(function*() {
   const folder = yield* Effect.acquireRelease(
     Effect.sync(() => mkdtempSync(join(tmpdir(), "pgstream-tls-"))),
     (path) => Effect.sync(() => rmSync(path, { recursive: true }))
@@ -349,6 +349,8 @@ scenario("https: a certificate is trusted by its authority only, for its name on
   const trusting = { NODE_EXTRA_CA_CERTS: cert }
   const reason = (code: string) => ({ _tag: "NoAnswer", reason: `TLS failed: ${code}` })
   assert.deepStrictEqual(yield* clientOf(`https://localhost:${port}/`, trusting), { _tag: "Accepted", status: 202 })
+  // Where the system keeps its authorities.
+  assert.deepStrictEqual(yield* clientOf(`https://localhost:${port}/`, { SSL_CERT_FILE: cert }), { _tag: "Accepted", status: 202 })
   assert.deepStrictEqual(yield* clientOf(`https://127.0.0.1:${port}/`, trusting), reason("ERR_TLS_CERT_ALTNAME_INVALID"))
   assert.deepStrictEqual(yield* clientOf(`https://localhost:${port}/`, {}), reason("DEPTH_ZERO_SELF_SIGNED_CERT"))
 }))

@@ -138,7 +138,7 @@ export const make = Effect.gen(function*() {
       if (!notice.sent) yield* Queue.offer(posts, notice)
     }
     loaded = true
-    yield* Effect.catch(forget(stream), failed)
+    yield* forget(stream).pipe(Effect.catch(failed))
     yield* Effect.suspend(() => told.size === 0 ? Effect.void : forget(stream)).pipe(
       Effect.catch(failed), Effect.delay(LOOK_EVERY), Effect.forever, Effect.forkScoped
     )
