@@ -2,7 +2,8 @@
  * One HTTP/1.1 answer to a POST, read from bytes as they come, in pieces of any size. Strict where two readers could
  * disagree about where an answer ends (RFC 9112, section 6.3): then it is `bad`, and the connection is given up.
  *
- * Kept of the head: what decides how it ends, the status, `Retry-After`. Interim answers (1xx) are passed over.
+ * Kept of the head: what decides how it ends, the status, `Retry-After`. Interim answers (1xx) are passed over. A head
+ * that is the one before, byte for byte, is not read again: most servers send the same for a second, or for ever.
  */
 import { type Head, parseHead } from "./HttpHead.ts"
 
@@ -10,6 +11,8 @@ import { type Head, parseHead } from "./HttpHead.ts"
 export const MAX_HEAD_BYTES = 16 * 1_024
 /** Interim answers before the real one. */
 export const MAX_INTERIM = 32
+/** A head of up to so many bytes is remembered. */
+const MAX_KNOWN_BYTES = 1_024
 /** Bytes of the line that says the size of a chunk, extensions included. */
 const MAX_CHUNK_LINE_BYTES = 1_024
 
@@ -59,6 +62,10 @@ export class HttpResponse {
   /** The head, where it came in more than one piece. */
   private held: Uint8Array | undefined
   private heldBytes = 0
+  /** The last head that could be read, and its bytes. */
+  private known: Head | undefined
+  private knownBytes = NO_BYTES
+  private knownLength = 0
   private readonly receive: Receive
 
   constructor(receive: Receive) {
@@ -138,10 +145,29 @@ export class HttpResponse {
   }
 
   private take(bytes: Uint8Array, from: number, to: number): void {
-    const head = parseHead(bytes, from, to)
+    const head = this.isKnown(bytes, from, to) ? this.known : this.learn(bytes, from, to)
     if (head === undefined || head.status === 101) return void this.bad("answer is not HTTP")
     if (head.status >= 200) return this.begin(head)
     if (++this.interim > MAX_INTERIM) this.bad("too many interim answers")
+  }
+
+  private isKnown(bytes: Uint8Array, from: number, to: number): boolean {
+    const { knownBytes, knownLength } = this
+    if (to - from !== knownLength) return false
+    // The end first: that is where most heads differ.
+    for (let i = knownLength - 1; i >= 0; i--) if (bytes[from + i] !== knownBytes[i]) return false
+    return true
+  }
+
+  private learn(bytes: Uint8Array, from: number, to: number): Head | undefined {
+    const head = parseHead(bytes, from, to)
+    const length = to - from
+    if (head === undefined || length > MAX_KNOWN_BYTES) return head
+    if (this.knownBytes.length < length) this.knownBytes = new Uint8Array(Math.min(2 * length, MAX_KNOWN_BYTES))
+    for (let i = 0; i < length; i++) this.knownBytes[i] = bytes[from + i]!
+    this.known = head
+    this.knownLength = length
+    return head
   }
 
   private begin(head: Head): void {
@@ -240,6 +266,7 @@ export class HttpResponse {
   }
 }
 
+const NO_BYTES = new Uint8Array(0)
 const START = Uint8Array.from("HTTP/1.", (letter) => letter.charCodeAt(0))
 
 /** Offset behind the first empty line; -1: it is not there. */

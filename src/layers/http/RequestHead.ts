@@ -31,15 +31,36 @@ const isValue = (text: string): boolean => {
   return true
 }
 
-/** What it writes into a head can be written there. */
-export const isSendable = ({ endpointId, epoch, id }: OutgoingRequest): boolean =>
-  isValue(id) && isValue(endpointId) && isValue(epoch)
+/** One piece of memory, not the pieces that it was put together of. */
+const flat = (text: string): string => Buffer.from(text, "latin1").toString("latin1")
 
-/** All behind the prefix, the empty line too. `more`: further lines. */
-export const headOf = (request: OutgoingRequest, timestamp: string, bodyBytes: number, more: string): string => {
-  const { endpointId, epoch, id, sequence } = request
-  const numbered = sequence > 0 ? `webhook-sequence: ${sequence}\r\nwebhook-epoch: ${epoch}\r\n` : ""
-  const snapshot = isCopied(id) ? "webhook-snapshot: true\r\n" : ""
-  return `webhook-id: ${id}\r\nwebhook-timestamp: ${timestamp}\r\nwebhook-endpoint: ${endpointId}\r\n${numbered}${snapshot}${more}` +
-    `content-length: ${bodyBytes}\r\n\r\n`
+/** Heads of the requests of one endpoint. What is the same in many of them is put together once. */
+export class Heads {
+  private timestamp = ""
+  private endpointId = ""
+  private epoch = ""
+  private plain = ""
+  private numbered = ""
+  private isSendable = true
+
+  /** All behind the prefix, the empty line too. `more`: further lines. `undefined`: what it says cannot be written into a head. */
+  of(request: OutgoingRequest, timestamp: string, bodyBytes: number, more: string): string | undefined {
+    const { endpointId, epoch, id, sequence } = request
+    if (timestamp !== this.timestamp || epoch !== this.epoch || endpointId !== this.endpointId) this.renew(request, timestamp)
+    if (!this.isSendable || !isValue(id)) return undefined
+    const lines = isCopied(id) ? `webhook-snapshot: true\r\n${more}` : more
+    return sequence > 0
+      ? `webhook-id: ${id}${this.numbered}${sequence}\r\n${lines}content-length: ${bodyBytes}\r\n\r\n`
+      : `webhook-id: ${id}${this.plain}${lines}content-length: ${bodyBytes}\r\n\r\n`
+  }
+
+  private renew({ endpointId, epoch }: OutgoingRequest, timestamp: string): void {
+    this.timestamp = timestamp
+    this.endpointId = endpointId
+    this.epoch = epoch
+    this.isSendable = isValue(endpointId) && isValue(epoch)
+    const plain = `\r\nwebhook-timestamp: ${timestamp}\r\nwebhook-endpoint: ${endpointId}\r\n`
+    this.plain = flat(plain)
+    this.numbered = flat(`${plain}webhook-epoch: ${epoch}\r\nwebhook-sequence: `)
+  }
 }

@@ -31,7 +31,7 @@ import { compress, MIN_BYTES } from "./compressing.ts"
 import { type Connect, connectorFor, type Route } from "./connecting.ts"
 import { type Guard, guardOf } from "./guarding.ts"
 import { Lane } from "./Lane.ts"
-import { headOf, isSendable, prefixOf } from "./RequestHead.ts"
+import { Heads, prefixOf } from "./RequestHead.ts"
 import { type Signer, signerFor } from "./Signer.ts"
 
 const USER_AGENT = `pgstream/${version}`
@@ -71,6 +71,7 @@ class Connection implements EndpointConnection {
   private readonly idle: Array<Lane> = []
   private readonly lanes = new Set<Lane>()
   private readonly options: ConnectionOptions
+  private readonly heads = new Heads()
   private timer: NodeJS.Timeout | undefined
   private sweeper: NodeJS.Timeout | undefined
   private busy = 0
@@ -89,20 +90,24 @@ class Connection implements EndpointConnection {
     const lane = this.idle.pop() ?? this.another()
     if (++this.busy === 1) this.watch()
     lane.begin(performance.now() + this.options.attemptTimeoutMs, this.options.absolute ? (result) => done(ofProxy(result)) : done)
-    if (!isSendable(request)) return queueMicrotask(() => lane.refuse("request has a header that HTTP does not allow"))
     this.tick(Date.now())
     const { body } = request
     const signature = this.options.signer?.sign(request.id, this.secondText, body)
     const signed = signature === undefined ? "" : `webhook-signature: ${signature}\r\n`
     const timestamp = this.secondText
-    if (!this.options.gzip || body.length < MIN_BYTES) lane.send(headOf(request, timestamp, body.length, signed), body)
+    if (!this.options.gzip || body.length < MIN_BYTES) this.start(lane, this.heads.of(request, timestamp, body.length, signed), body)
     else {
       const { attempt } = lane
       compress(body, (compressed) => {
-        const head = headOf(request, timestamp, compressed.length, `${signed}content-encoding: gzip\r\n`)
-        if (lane.attempt === attempt) lane.send(head, compressed)
+        const head = this.heads.of(request, timestamp, compressed.length, `${signed}content-encoding: gzip\r\n`)
+        if (lane.attempt === attempt) this.start(lane, head, compressed)
       })
     }
+  }
+
+  private start(lane: Lane, head: string | undefined, body: Uint8Array): void {
+    if (head !== undefined) lane.send(head, body)
+    else queueMicrotask(() => lane.refuse("request has a header that HTTP does not allow"))
   }
 
   close(): void {

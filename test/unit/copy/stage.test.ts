@@ -10,7 +10,7 @@ import { TableWatch } from "../../../src/domain/copy/TableWatch.ts"
 import * as EventId from "../../../src/domain/EventId.ts"
 import { keyDefinition } from "../../../src/domain/Identity.ts"
 import type { Subscription } from "../../../src/domain/Subscription.ts"
-import { headOf } from "../../../src/layers/http/RequestHead.ts"
+import { Heads } from "../../../src/layers/http/RequestHead.ts"
 import { CopiedSelection } from "../../../src/layers/pipeline/notifier/CopiedSelection.ts"
 import { SnapshotterBudget } from "../../../src/layers/pipeline/SnapshotterBudget.ts"
 import { SnapshotterStage } from "../../../src/layers/pipeline/SnapshotterStage.ts"
@@ -124,9 +124,9 @@ describe("who is sent a copied row", () => {
 
   it("with a header of its own, and no number", () => {
     const request = { endpointId: "e", epoch: "", id: "s-1", sequence: 0, body: new Uint8Array(0) }
-    assert.match(headOf(request, "1", 0, ""), /\r\nwebhook-snapshot: true\r\n/)
-    assert.notMatch(headOf(request, "1", 0, ""), /webhook-sequence/)
-    assert.notMatch(headOf({ ...request, id: "0-0-0", sequence: 1 }, "1", 0, ""), /webhook-snapshot/)
+    assert.match(new Heads().of(request, "1", 0, "")!, /\r\nwebhook-snapshot: true\r\n/)
+    assert.notMatch(new Heads().of(request, "1", 0, "")!, /webhook-sequence/)
+    assert.notMatch(new Heads().of({ ...request, id: "0-0-0", sequence: 1 }, "1", 0, "")!, /webhook-snapshot/)
   })
 })
 

@@ -152,6 +152,32 @@ describe("HttpResponse", () => {
     assert.strictEqual(read(interim.repeat(MAX_INTERIM + 1)).problem, "too many interim answers")
   })
 
+  it("reads a head that is the last one but for a byte, and remembers none that is bad or interim alone", () => {
+    const response = new HttpResponse(() => undefined)
+    const answers = [
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 500 OK\r\nContent-Length: 0\r\n\r\n",
+      "HTTP/1.1 100 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 429 OK\r\nRetry-After: 13\r\ncontent-length:0\r\n\r\n",
+      "HTTP/1.1 429 OK\r\nRetry-After: 14\r\ncontent-length:0\r\n\r\n", `HTTP/1.1 503 OK\r\nx: ${"y".repeat(2_000)}\r\nconnection: close\r\n\r\n`,
+      "HTTP/1.1 429 OK\r\nRetry-After: 14\r\ncontent-length:0\r\n\r\n", "HTTP/1.1 204 OK\r\n\r\n"
+    ]
+    const seen = answers.map((text) => {
+      response.reset()
+      // The memory is written to again.
+      const shared = Buffer.from(text, "latin1")
+      const progress = response.push(shared)
+      shared.fill(0)
+      return [progress, response.status, response.retryAfter, response.keepAlive]
+    })
+    assert.deepStrictEqual(seen, [
+      ["done", 200, undefined, true], ["done", 200, undefined, true], ["done", 500, undefined, true], ["done", 429, "13", true],
+      ["done", 429, "14", true], ["more", 503, undefined, false], ["done", 429, "14", true], ["done", 204, undefined, true]
+    ])
+    response.reset()
+    assert.strictEqual(response.push(Buffer.from("HTTP/1.1 2o4 OK\r\n\r\n")), "bad")
+    response.reset()
+    assert.strictEqual(response.push(Buffer.from("HTTP/1.1 2o4 OK\r\n\r\n")), "bad")
+  })
+
   it("can be used again", () => {
     const bodies: Array<string> = []
     const response = new HttpResponse((bytes, from, to) => bodies.push(Buffer.from(bytes.subarray(from, to)).toString()))
