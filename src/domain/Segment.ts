@@ -85,6 +85,22 @@ export const nameOfBatch = (events: ReadonlyArray<SegmentEvent>): string => {
 /** An operator erased it (`Segments.erase`): no body is empty otherwise. Its place stays, so that places of others do. */
 export const isErased = (event: Pick<SegmentEvent, "body">): boolean => event.body.byteLength === 0
 
+/** What of a whole segment waits: `waitsFrom` says the place of an endpoint's first own event that does; `undefined`: none. */
+export const waitingOf = (
+  events: ReadonlyArray<SegmentEvent>, waitsFrom: (endpoint: EndpointId) => number | undefined
+): ReadonlyArray<SegmentEvent> => {
+  const places = new Map<EndpointId, number>()
+  return events.flatMap((event) => {
+    const targets = event.targets.filter(({ endpointId }) => {
+      const place = places.get(endpointId) ?? 0
+      places.set(endpointId, place + 1)
+      const from = waitsFrom(endpointId)
+      return from !== undefined && place >= from
+    })
+    return targets.length === 0 || isErased(event) ? [] : [{ ...event, targets }]
+  })
+}
+
 const NO_BODY = new Uint8Array()
 
 /**

@@ -29,6 +29,23 @@ export interface Segment {
   readonly events: ReadonlyArray<SegmentEvent>
 }
 
+/** A segment as a tool looks at it. */
+export interface SegmentLook {
+  /** `undefined`: of all. */
+  readonly endpoint: EndpointId | undefined
+  /** Number of the first segment that is looked at; `undefined`: the oldest, or the newest. */
+  readonly from: number | undefined
+  readonly newestFirst: boolean
+  /** Only segments whose positions reach around it. */
+  readonly position: Lsn | undefined
+}
+
+/** Events in stream order, with the targets for which they wait. */
+export interface WaitingSegment extends Segment {
+  /** When it was appended, ms since 1970. */
+  readonly madeAtMs: number
+}
+
 /** What waits for one endpoint in segments. */
 export interface Backlog {
   readonly endpointId: EndpointId
@@ -62,6 +79,11 @@ export class Segments extends Context.Service<Segments, {
   numbers(stream: StreamId, endpoint: EndpointId): Effect.Effect<ReadonlyArray<NumberRange>, SegmentsError>
   /** What waits for whom now, without their cursors' bodies being read. Changes nothing: for tools beside the service, too. */
   backlog(stream: StreamId): Effect.Effect<ReadonlyArray<Backlog>, SegmentsError>
+  /**
+   * The next segment that has something at or behind a cursor, erased events left out; `undefined`: there is none. For
+   * tools beside the service, which look at one after another; changes nothing.
+   */
+  look(stream: StreamId, look: SegmentLook): Effect.Effect<WaitingSegment | undefined, SegmentsError>
   /**
    * Bodies of the endpoint's waiting events that match are erased; their places stay, with an empty body, and `numbers`
    * leaves them out (`domain/Segment.isErased`): readers pass over them. `before` runs for the matching ones of a segment

@@ -5,7 +5,7 @@ import type * as Layer from "effect/Layer"
 import { randomUUID } from "node:crypto"
 import type { SegmentEvent, SegmentTarget } from "../../src/domain/Segment.ts"
 import type { StreamId } from "../../src/domain/StreamId.ts"
-import { type SegmentCursor, Segments } from "../../src/services/Segments.ts"
+import { type SegmentCursor, type SegmentLook, Segments } from "../../src/services/Segments.ts"
 
 let streams = 0
 const newStream = (): StreamId => ({ systemIdentifier: "7000000000000000000", slotName: `segments_${streams++}` })
@@ -201,6 +201,42 @@ export const suite = <E>(name: string, layer: Layer.Layer<Segments, E>) =>
         const all = yield* segments.backlog(stream)
         assert.deepStrictEqual(new Map(all.map(({ endpointId, events }) => [endpointId, events])), new Map([[a, 2], [b, 2]]))
         assert.deepStrictEqual(yield* reads(stream, b), [1, 3])
+      }))
+
+    it.effect("shows tools what waits, segment by segment in both directions: of one endpoint or all, at a position, never what was passed or erased", () =>
+      Effect.gen(function*() {
+        const segments = yield* Segments
+        const [stream, a, b] = [newStream(), randomUUID(), randomUUID()]
+        const seen = Effect.fnUntraced(function*(more: Partial<SegmentLook> = {}) {
+          const look: SegmentLook = { endpoint: undefined, from: undefined, newestFirst: false, position: undefined, ...more }
+          const found: Array<string> = []
+          for (let from = look.from; ;) {
+            const segment = yield* segments.look(stream, { ...look, from })
+            if (segment === undefined) return found.join(" ")
+            assert.isBelow(Math.abs(segment.madeAtMs - Date.now()), 60_000)
+            found.push(segment.events.map(({ commitLsn, targets }) =>
+              commitLsn + targets.map(({ endpointId }) => (endpointId === a ? "a" : "b")).sort().join("")).join(","))
+            from = segment.number + (look.newestFirst ? -1 : 1)
+          }
+        })
+        yield* segments.open(stream, 0)
+        assert.strictEqual(yield* seen(), "")
+        const first = yield* segments.append(stream, [event(1, [a]), event(2, [a, b]), event(3, [b])])
+        yield* segments.append(stream, [event(4, [b])])
+        const third = yield* segments.append(stream, [event(5, [a, b]), event(6, [a])])
+        assert.strictEqual(yield* seen(), "1a,2ab,3b 4b 5ab,6a")
+        assert.strictEqual(yield* seen({ newestFirst: true }), "5ab,6a 4b 1a,2ab,3b")
+        assert.strictEqual(yield* seen({ endpoint: a }), "1a,2a 5a,6a")
+        assert.strictEqual(yield* seen({ endpoint: randomUUID() }), "")
+        assert.strictEqual(yield* seen({ position: 2 }), "1a,2ab,3b")
+        assert.strictEqual(yield* seen({ position: 9 }), "")
+        assert.strictEqual(yield* seen({ from: first + 1, newestFirst: true }), "4b 1a,2ab,3b")
+        yield* segments.pass(stream, new Map([[a, { segment: first, index: 1 }], [b, { segment: third, index: 0 }]]))
+        yield* segments.erase(stream, a, ({ commitLsn }) => commitLsn === 5, () => Effect.void)
+        assert.strictEqual(yield* seen(), "2a 5b,6a")
+        assert.strictEqual(yield* seen({ newestFirst: true }), "5b,6a 2a")
+        yield* segments.end(stream, a)
+        assert.strictEqual(yield* seen({ newestFirst: true }), "5b")
       }))
 
     it.effect("erases bodies of one endpoint; places, numbers of others and their bodies stay", () =>

@@ -76,6 +76,8 @@ export class SimulatedSegments {
         call(timing.scan(), "numbers", () =>
           rangesOf(this.waiting(endpoint).flatMap(({ events }) => events.filter((event) => !isErased(event)).map(({ targets }) => targets[0]!)))),
       backlog: () => call(timing.scan(), "backlog", () => this.backlog()),
+      // Only tools look, and none runs in a simulation.
+      look: () => Effect.die("nobody looks"),
       erase: (_stream, endpoint, matches, before) =>
         Effect.map(Effect.forEach(this.waiting(endpoint), ({ number }) => {
           const at = this.segments.findIndex((segment) => segment.number === number)

@@ -5,10 +5,10 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent } from "../../domain/Segment.ts"
+import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent, waitingOf } from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
-import { type Backlog, type Segment, type SegmentCursor, Segments } from "../../services/Segments.ts"
+import { type Backlog, type Segment, type SegmentCursor, type SegmentLook, Segments } from "../../services/Segments.ts"
 
 interface Stored extends Segment {
   readonly madeAtMs: number
@@ -40,6 +40,21 @@ function* waiting(log: Log, endpoint: EndpointId, from: SegmentCursor) {
     const events = ownOf(segment, endpoint).slice(segment.number === from.segment ? from.index : 0)
     if (events.length > 0) yield { number: segment.number, madeAtMs: segment.madeAtMs, events }
   }
+}
+
+const look = (log: Log, { endpoint, from, newestFirst, position }: SegmentLook) => {
+  for (const { events, madeAtMs, number } of newestFirst ? log.segments.toReversed() : log.segments) {
+    if (from !== undefined && (newestFirst ? number > from : number < from)) continue
+    const [first, last] = [events[0], events.at(-1)]
+    if (first === undefined || last === undefined) continue
+    if (position !== undefined && (first.commitLsn > position || last.commitLsn < position)) continue
+    const found = waitingOf(events, (id) => {
+      const cursor = endpoint === undefined || endpoint === id ? log.cursors.get(id) : undefined
+      return cursor === undefined || cursor.segment > number ? undefined : cursor.segment === number ? cursor.index : 0
+    })
+    if (found.length > 0) return { number, madeAtMs, events: found }
+  }
+  return undefined
 }
 
 const backlogOf = (log: Log, endpointId: EndpointId, cursor: SegmentCursor): Backlog => {
@@ -131,6 +146,7 @@ export const layer: Layer.Layer<Segments> = Layer.sync(Segments, () => {
         const log = logOf(stream)
         return Array.from(log.cursors, ([endpoint, cursor]) => backlogOf(log, endpoint, cursor))
       }),
+    look: (stream, asked) => Effect.sync(() => look(logOf(stream), asked)),
     erase: Effect.fnUntraced(function*(stream, endpoint, matches, before) {
       const log = logOf(stream)
       const cursor = log.cursors.get(endpoint)

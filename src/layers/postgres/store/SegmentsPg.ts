@@ -17,6 +17,7 @@ import { Seals } from "./Seals.ts"
 import { pack } from "./SegmentData.ts"
 import { defaultLimits, type SegmentLimits, type SegmentLog } from "./SegmentLog.ts"
 import * as Open from "./SegmentsPgOpen.ts"
+import * as Look from "./SegmentsPgLook.ts"
 import * as Read from "./SegmentsPgRead.ts"
 import { make as makeStore, type SegmentStore } from "./SegmentsPgStore.ts"
 import * as Sql from "./SegmentsPgSql.ts"
@@ -112,6 +113,7 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
         })),
     numbers: (id, endpoint) => Read.numbers(store, StreamId.format(id), endpoint),
     backlog: (id) => Read.backlog(store, StreamId.format(id)),
+    look: (id, look) => Look.look(store, StreamId.format(id), look),
     erase: (id, endpoint, matches, before) => Read.erase(store, StreamId.format(id), endpoint, matches, before),
     end: (id, endpoint) =>
       alone(id, (log) =>

@@ -11,13 +11,13 @@ import type { SegmentStore } from "./SegmentsPgStore.ts"
 
 type Table = Pick<SegmentTable, "number" | "end">
 
-const tablesOf = (store: SegmentStore, stream: string): Effect.Effect<ReadonlyArray<Table>, SegmentsError> =>
+export const tablesOf = (store: SegmentStore, stream: string): Effect.Effect<ReadonlyArray<Table>, SegmentsError> =>
   Effect.map(store.run("read tables", Sql.tables(store.sql, stream)), (rows) =>
     rows.flatMap((row) => row.dropped ? [] : [
       { number: Number(row.number), end: row.end_segment === null ? undefined : Number(row.end_segment) }
     ]))
 
-const reaches = ({ end }: Table, segment: number): boolean => end === undefined || end > segment
+export const reaches = ({ end }: Table, segment: number): boolean => end === undefined || end > segment
 
 const damaged = (operation: string) => (cause: unknown) => new SegmentsError({ operation, cause })
 

@@ -100,6 +100,16 @@ export const read = (sql: Sql, table: number, endpoint: string, from: number) =>
     SELECT number, cut_at, data FROM ${tableOf(sql, table)}
     WHERE number >= ${String(from)}::bigint AND endpoints @> ARRAY[${endpoint}::uuid] ORDER BY number LIMIT 1`
 
+/** The next segment from `from` on that has something for one of the endpoints. */
+export const look = (
+  sql: Sql, table: number, endpoints: ReadonlyArray<string>, from: number, newestFirst: boolean, position: Lsn.Lsn | undefined
+) =>
+  sql<DataRow & { readonly made_at: Date }>`
+    SELECT number, cut_at, data, made_at FROM ${tableOf(sql, table)}
+    WHERE number ${sql.literal(newestFirst ? "<=" : ">=")} ${String(from)}::bigint AND endpoints && ${endpoints}::text[]::uuid[]
+      AND ${position === undefined ? sql`true` : sql`${Lsn.format(position)}::pg_lsn BETWEEN first_lsn AND last_lsn`}
+    ORDER BY number ${sql.literal(newestFirst ? "DESC" : "ASC")} LIMIT 1`
+
 export const cursors = (sql: Sql, stream: string) =>
   sql<{ readonly endpoint_id: string; readonly segment: bigint; readonly index: number }>`
     SELECT endpoint_id, segment, index FROM pgstream.webhook_segment_cursors WHERE stream = ${stream}`
