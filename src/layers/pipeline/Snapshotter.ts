@@ -34,6 +34,8 @@ export const SnapshotterGrips = Context.Reference<{ readonly rules: CopyRules.Co
 interface Working {
   readonly job: SnapshotterCopy
   fiber: Fiber.Fiber<unknown, unknown> | undefined
+  /** It has ended, and that is kept; what was read of the requests may be older. */
+  over: boolean
 }
 
 const failing = (operation: string) => Effect.mapError((cause: unknown) => new SnapshotError({ operation, cause }))
@@ -54,7 +56,7 @@ const openCopies = Effect.fnUntraced(function*(shapes: ShapesInForce, endpoints:
     const open = yield* requests.open
     for (const each of open) {
       const known = working.get(each.copy.id)
-      if (known === undefined) working.set(each.copy.id, { job: new SnapshotterCopy(each, rows, context), fiber: undefined })
+      if (known === undefined) working.set(each.copy.id, { job: new SnapshotterCopy(each, rows, context), fiber: undefined, over: false })
       else known.job.rows = rows
     }
     return new Map(open.map(({ copy }) => [copy.id, copy.state]))
@@ -69,6 +71,7 @@ const openCopies = Effect.fnUntraced(function*(shapes: ShapesInForce, endpoints:
 
   const start = Effect.fnUntraced(function*(each: Working) {
     const run = each.job.run.pipe(
+      Effect.tap(() => Effect.sync(() => void (each.over = true))),
       Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning("A copy was interrupted; it goes on.", cause)),
       Effect.ensuring(Effect.sync(() => void (each.fiber = undefined)))
     )
@@ -92,7 +95,7 @@ const openCopies = Effect.fnUntraced(function*(shapes: ShapesInForce, endpoints:
         yield* stop(each)
         yield* requests.setState(id, "failed", "the subscription is gone")
       }
-      else if (each.fiber === undefined) yield* start(each)
+      else if (each.fiber === undefined && !each.over) yield* start(each)
       yield* each.job.save
     }
     yield* forget
