@@ -8,7 +8,7 @@ import * as Semaphore from "effect/Semaphore"
 import { type Copy, nameOf } from "../../domain/copy/Copy.ts"
 import type { CopyRules } from "../../domain/copy/CopyRules.ts"
 import type { EntryPlace } from "../../domain/copy/CopiedRow.ts"
-import type { Subscription } from "../../domain/Subscription.ts"
+import type { EndpointId, Subscription } from "../../domain/Subscription.ts"
 import type { SchemaLogEntry } from "../../domain/TableShape.ts"
 import { CopyRequests, type OpenCopy } from "../../services/CopyRequests.ts"
 import type { CopySettingsShape } from "../../services/CopySettings.ts"
@@ -20,7 +20,7 @@ import { entryOf } from "./SnapshotterRows.ts"
 import * as Run from "./SnapshotterRun.ts"
 import type { SnapshotterStage } from "./SnapshotterStage.ts"
 import { SnapshotterTable } from "./SnapshotterTable.ts"
-import { takesOf, targetsOf } from "./SnapshotterTarget.ts"
+import { sameRows, takesOf, targetsOf } from "./SnapshotterTarget.ts"
 import { newMark } from "./SnapshotterTransfer.ts"
 
 /** An entry is written before its position is settled: how long that is waited for, in pauses. */
@@ -44,11 +44,14 @@ export class SnapshotterCopy {
   readonly #entries = new Map<string, SchemaLogEntry>()
   readonly #saving = Semaphore.makeUnsafe(1)
   #rows: ReadonlyArray<Subscription>
+  /** Of those who are sent its rows. */
+  #endpoints: ReadonlyArray<EndpointId> = []
 
   constructor({ copy, pending, tables }: OpenCopy, rows: ReadonlyArray<Subscription>, context: CopyContext) {
     this.copy = copy
     this.#rows = rows
     this.#context = context
+    this.#endpoints = this.#targets()
     this.#budget = new SnapshotterBudget(context.settings.unsettledBytes, () => this.#isHeld)
     for (const kept of tables) {
       const table: ReadTable = { ...kept, totalBytes: kept.totalBytes ?? 0, ddlInStream: false }
@@ -59,7 +62,9 @@ export class SnapshotterCopy {
 
   /** Subscriptions as they are now. */
   set rows(rows: ReadonlyArray<Subscription>) {
+    if (sameRows(rows, this.#rows)) return
     this.#rows = rows
+    this.#endpoints = this.#targets()
     for (const job of this.tables.values()) job.takes = this.#takes(job.table)
   }
 
@@ -72,8 +77,12 @@ export class SnapshotterCopy {
   /** All endpoints that would be sent its rows are behind. */
   get #isHeld(): boolean {
     const { endpoints } = this.#context
+    return this.#endpoints.length > 0 && this.#endpoints.every((id) => endpoints.isBehind(id))
+  }
+
+  #targets(): ReadonlyArray<EndpointId> {
     const targets = this.copy.tables.flatMap((name) => targetsOf(this.copy, name, this.#rows))
-    return targets.length > 0 && targets.every((row) => endpoints.isBehind(row.endpointId))
+    return [...new Set(targets.map((row) => row.endpointId))]
   }
 
   /** Nothing more of it enters the stream. */

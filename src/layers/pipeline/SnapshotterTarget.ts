@@ -23,6 +23,14 @@ export const takesOf = (targets: ReadonlyArray<Subscription>): Takes => ({
   updates: targets.every((row) => takesKind(row, "U"))
 })
 
+/** Nothing differs that says who is sent a row. */
+export const sameRows = (a: ReadonlyArray<Subscription>, b: ReadonlyArray<Subscription>): boolean =>
+  a.length === b.length && a.every((row, i) => {
+    const other = b[i]!
+    return row.id === other.id && row.endpointId === other.endpointId && row.schema === other.schema &&
+      row.table === other.table && row.eventTypes.join() === other.eventTypes.join()
+  })
+
 /** All subscriptions, as they are now; the last answer while the store cannot be reached. */
 export const subscriptions = Effect.gen(function*() {
   const store = yield* SubscriptionStore
