@@ -121,3 +121,27 @@ export const erase = (
   })
   return erased.length === 0 ? undefined : { events: kept, erased }
 }
+
+/**
+ * The same events with the bodies of those erased that match and that nobody waits for any more, as `waitingOf` says;
+ * places stay. `undefined`: there is none.
+ */
+export const erasePassed = (
+  events: ReadonlyArray<SegmentEvent>, waitsFrom: (endpoint: EndpointId) => number | undefined, matches: (event: SegmentEvent) => boolean
+): { readonly events: ReadonlyArray<SegmentEvent>; readonly erased: number } | undefined => {
+  const places = new Map<EndpointId, number>()
+  let erased = 0
+  const kept = events.map((event) => {
+    let waits = false
+    for (const { endpointId } of event.targets) {
+      const place = places.get(endpointId) ?? 0
+      places.set(endpointId, place + 1)
+      const from = waitsFrom(endpointId)
+      waits ||= from !== undefined && place >= from
+    }
+    if (waits || isErased(event) || !matches(event)) return event
+    erased++
+    return { ...event, body: NO_BODY }
+  })
+  return erased === 0 ? undefined : { events: kept, erased }
+}

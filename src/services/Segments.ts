@@ -90,6 +90,11 @@ export class Segments extends Context.Service<Segments, {
    * before it is written again, so that their numbers are recorded; if it fails, so does this. Returns how many were erased.
    */
   erase<E>(stream: StreamId, endpoint: EndpointId, matches: (event: SegmentEvent) => boolean, before: (erased: ReadonlyArray<SegmentEvent>) => Effect.Effect<void, E>): Effect.Effect<number, SegmentsError | E>
+  /**
+   * Bodies that match and that nobody waits for any more: they stay while another endpoint has not passed the segments
+   * beside them, and are erased here. Returns how many were.
+   */
+  erasePassed(stream: StreamId, matches: (event: SegmentEvent) => boolean): Effect.Effect<number, SegmentsError>
   /** The endpoint ended, or its backlog is given up: nothing waits for it any more. Returns how many did. */
   end(stream: StreamId, endpoint: EndpointId): Effect.Effect<number, SegmentsError>
 }>()("pgstream/services/Segments") {}

@@ -265,6 +265,28 @@ export const suite = <E>(name: string, layer: Layer.Layer<Segments, E>) =>
         assert.deepStrictEqual(yield* reads(stream, a, { segment: first, index: 3 }), [5])
       }))
 
+    it.effect("erases what nobody waits for any more, beside what others wait for", () =>
+      Effect.gen(function*() {
+        const segments = yield* Segments
+        const [stream, a, b] = [newStream(), randomUUID(), randomUUID()]
+        yield* segments.open(stream, 0)
+        const first = yield* segments.append(stream, [event(1, [a, b]), event(2, [a]), event(3, [a]), event(4, [b])])
+        yield* segments.append(stream, [event(5, [a]), event(6, [a]), event(7, [b])])
+        const odd = ({ commitLsn }: SegmentEvent) => commitLsn % 2 === 1
+        assert.strictEqual(yield* segments.erasePassed(stream, () => true), 0)
+        yield* segments.pass(stream, new Map([[a, { segment: first, index: 2 }]]))
+        assert.strictEqual(yield* segments.erasePassed(stream, odd), 0)
+        yield* segments.pass(stream, new Map([[a, { segment: first + 1, index: 1 }]]))
+        assert.strictEqual(yield* segments.erasePassed(stream, odd), 2)
+        assert.strictEqual(yield* segments.erasePassed(stream, odd), 0)
+        assert.deepStrictEqual([yield* reads(stream, a, { segment: first + 1, index: 1 }), yield* reads(stream, b)], [[6], [1, 4, 7]])
+        assert.strictEqual(yield* segments.erasePassed(stream, () => true), 1)
+        yield* segments.end(stream, a)
+        assert.strictEqual(yield* segments.erasePassed(stream, () => true), 1)
+        assert.deepStrictEqual(yield* reads(stream, b), [1, 4, 7])
+        assert.deepStrictEqual((yield* segments.backlog(stream)).map(({ events }) => events), [3])
+      }))
+
     it.effect("erases nothing that could not be recorded before", () =>
       Effect.gen(function*() {
         const segments = yield* Segments

@@ -88,6 +88,7 @@ export class SimulatedSegments {
             return found.erased.length
           })
         }), (counts) => counts.reduce((sum, count) => sum + count, 0)),
+      erasePassed: () => Effect.die("nobody purges"),
       end: (_stream, endpoint) =>
         call(timing.write(), "end", () => {
           const { length } = this.ids(endpoint)

@@ -5,7 +5,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent, waitingOf } from "../../domain/Segment.ts"
+import { erase, erasePassed, isErased, nameOfBatch, rangesOf, type SegmentEvent, waitingOf } from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
 import { type Backlog, type Segment, type SegmentCursor, type SegmentLook, Segments } from "../../services/Segments.ts"
@@ -42,16 +42,20 @@ function* waiting(log: Log, endpoint: EndpointId, from: SegmentCursor) {
   }
 }
 
+/** Place of an endpoint's first event of a segment that waits; `undefined`: none of it does. */
+const waitsFrom = (log: Log, number: number) => (endpoint: EndpointId): number | undefined => {
+  const cursor = log.cursors.get(endpoint)
+  return cursor === undefined || cursor.segment > number ? undefined : cursor.segment === number ? cursor.index : 0
+}
+
 const look = (log: Log, { endpoint, from, newestFirst, position }: SegmentLook) => {
   for (const { events, madeAtMs, number } of newestFirst ? log.segments.toReversed() : log.segments) {
     if (from !== undefined && (newestFirst ? number > from : number < from)) continue
     const [first, last] = [events[0], events.at(-1)]
     if (first === undefined || last === undefined) continue
     if (position !== undefined && (first.commitLsn > position || last.commitLsn < position)) continue
-    const found = waitingOf(events, (id) => {
-      const cursor = endpoint === undefined || endpoint === id ? log.cursors.get(id) : undefined
-      return cursor === undefined || cursor.segment > number ? undefined : cursor.segment === number ? cursor.index : 0
-    })
+    const place = waitsFrom(log, number)
+    const found = waitingOf(events, (id) => (endpoint === undefined || endpoint === id ? place(id) : undefined))
     if (found.length > 0) return { number, madeAtMs, events: found }
   }
   return undefined
@@ -162,6 +166,17 @@ export const layer: Layer.Layer<Segments> = Layer.sync(Segments, () => {
       }
       return count
     }),
+    erasePassed: (stream, matches) =>
+      Effect.sync(() => {
+        const log = logOf(stream)
+        let count = 0
+        log.segments = log.segments.map((segment) => {
+          const found = erasePassed(segment.events, waitsFrom(log, segment.number), matches)
+          count += found?.erased ?? 0
+          return found === undefined ? segment : { ...segment, events: found.events }
+        })
+        return count
+      }),
     end: (stream, endpoint) =>
       Effect.sync(() => {
         const log = logOf(stream)

@@ -73,6 +73,12 @@ export const run = Effect.fnUntraced(function*(parts: CommandParts, command: Com
     const matches = matcher(selector, endpoint, command.orderedAtMs)
     yield* parts.live.purge(endpoint, matches, Effect.andThen(rows, segmentsOf(parts, endpoint, matches, tally)))
   }
+  // What was delivered or stored as a row may be in segments still. Nobody reads it again, whoever it was for.
+  const { endpointId: _, state: __, ...facts } = selector
+  yield* parts.segments.erasePassed(parts.stream, (event) => {
+    const [target] = event.targets
+    return target !== undefined && matcher(facts, target.endpointId, command.orderedAtMs)(event)
+  })
   if (selector.state === undefined) {
     const count = yield* parts.admin.eraseLogged(parts.stream, selector)
     if (count > 0) tally.note = `Of ${count} attempts in the log, what it had of bodies and answers was erased.`

@@ -18,6 +18,7 @@ import { pack } from "./SegmentData.ts"
 import { defaultLimits, type SegmentLimits, type SegmentLog } from "./SegmentLog.ts"
 import * as Open from "./SegmentsPgOpen.ts"
 import * as Look from "./SegmentsPgLook.ts"
+import * as Passed from "./SegmentsPgPassed.ts"
 import * as Read from "./SegmentsPgRead.ts"
 import { make as makeStore, type SegmentStore } from "./SegmentsPgStore.ts"
 import * as Sql from "./SegmentsPgSql.ts"
@@ -115,6 +116,7 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
     backlog: (id) => Read.backlog(store, StreamId.format(id)),
     look: (id, look) => Look.look(store, StreamId.format(id), look),
     erase: (id, endpoint, matches, before) => Read.erase(store, StreamId.format(id), endpoint, matches, before),
+    erasePassed: (id, matches) => Passed.erase(store, StreamId.format(id), matches),
     end: (id, endpoint) =>
       alone(id, (log) =>
         Effect.gen(function*() {

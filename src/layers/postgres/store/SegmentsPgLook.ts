@@ -11,14 +11,14 @@ import type { SegmentStore } from "./SegmentsPgStore.ts"
 const damaged = (cause: unknown) => new SegmentsError({ operation: "look", cause })
 
 /** Where the endpoints that are meant are. */
-const cursorsOf = Effect.fnUntraced(function*(store: SegmentStore, stream: string, endpoint: string | undefined) {
+export const cursorsOf = Effect.fnUntraced(function*(store: SegmentStore, stream: string, endpoint: string | undefined) {
   const rows = yield* store.run("read cursors", Sql.cursors(store.sql, stream))
   return new Map(rows.flatMap(({ endpoint_id: id, index, segment }): ReadonlyArray<readonly [string, SegmentCursor]> =>
     endpoint !== undefined && endpoint !== id ? [] : [[id, { segment: Number(segment), index }]]))
 })
 
 /** Place of the first own event of a segment that waits, by the endpoint's cursor. */
-const placeIn = (cursors: ReadonlyMap<string, SegmentCursor>, segment: number) => (endpoint: string): number | undefined => {
+export const placeIn = (cursors: ReadonlyMap<string, SegmentCursor>, segment: number) => (endpoint: string): number | undefined => {
   const cursor = cursors.get(endpoint)
   if (cursor === undefined || cursor.segment > segment) return undefined
   return cursor.segment === segment ? cursor.index : 0

@@ -100,6 +100,12 @@ export const read = (sql: Sql, table: number, endpoint: string, from: number) =>
     SELECT number, cut_at, data FROM ${tableOf(sql, table)}
     WHERE number >= ${String(from)}::bigint AND endpoints @> ARRAY[${endpoint}::uuid] ORDER BY number LIMIT 1`
 
+export const withData = (sql: Sql, table: number) =>
+  sql<{ readonly number: bigint }>`SELECT number FROM ${tableOf(sql, table)} WHERE cut_at IS DISTINCT FROM 0 ORDER BY number`
+
+export const one = (sql: Sql, table: number, number: bigint) =>
+  sql<DataRow>`SELECT number, cut_at, data FROM ${tableOf(sql, table)} WHERE number = ${String(number)}::bigint AND cut_at IS DISTINCT FROM 0`
+
 /** The next segment from `from` on that has something for one of the endpoints. */
 export const look = (
   sql: Sql, table: number, endpoints: ReadonlyArray<string>, from: number, newestFirst: boolean, position: Lsn.Lsn | undefined
