@@ -45,3 +45,22 @@ it("neither a value of a key nor a password is in the table in the clear", () =>
   assert.include(stored, "a key (id)")
   for (const secret of ["secret", "hidden"]) assert.notInclude(stored, secret)
 })
+
+it.live("what was meant, and the URL, go when a command ends or is cancelled: an erased value is not kept by its erasure", () =>
+  Effect.scoped(Effect.gen(function*() {
+    const own = { systemIdentifier: "1", slotName: "ended" }
+    const context = yield* Layer.build(Layer.fresh(process()))
+    yield* Effect.provideContext(takeOver(own), context)
+    yield* Effect.provideContext(Effect.gen(function*() {
+      const commands = yield* DeliveryCommands
+      const [done, cancelled] = [yield* commands.add(own, { ...request, kind: "purge" }), yield* commands.add(own, request)]
+      const begun = yield* commands.next(own)
+      assert.strictEqual(begun?.id, done)
+      yield* commands.end(own, done, "done", { ...begun!, note: "" })
+      assert.isTrue(yield* commands.cancel(own, cancelled))
+      assert.isUndefined(yield* commands.next(own))
+      assert.strictEqual((yield* commands.get(own, done))?.described, "a key (id)")
+    }), context)
+    const kept = database.psql("SELECT length(selector), target IS NULL FROM pgstream.delivery_commands WHERE stream = '1/ended' ORDER BY id")
+    assert.strictEqual(kept.trim(), "0|t\n0|t")
+  })))

@@ -95,6 +95,9 @@ const add = (sql: Sql, seals: Seals, stream: string, { by, kind, rate, selector,
     RETURNING id`
 }
 
+/** What nobody carries out any more keeps no value of a key, and no URL. */
+const FORGET = "selector = '', target = NULL"
+
 const progressSet = (sql: Sql, { done, note, place, skipped }: Progress) =>
   sql`place = ${place === undefined ? null : JSON.stringify(place)}::text::jsonb, done = ${String(done)}::bigint,
     skipped = ${String(skipped)}::bigint, note = ${note}, updated_at = now()`
@@ -135,7 +138,7 @@ export const make = Effect.gen(function*() {
       (rows) => rows.map(viewOf)),
     cancel: (stream, id) =>
       Effect.map(operation("cancel", sql`
-        UPDATE pgstream.delivery_commands SET state = 'cancelled', ended_at = now(), updated_at = now()
+        UPDATE pgstream.delivery_commands SET state = 'cancelled', ended_at = now(), updated_at = now(), ${sql.literal(FORGET)}
         WHERE stream = ${StreamId.format(stream)} AND id = ${String(id)}::bigint AND state IN ('queued', 'running') RETURNING 1 AS ended`),
       (rows) => rows.length > 0),
     next: (stream) => next(StreamId.format(stream)),
@@ -148,7 +151,7 @@ export const make = Effect.gen(function*() {
     end: (stream, id, state, progress) =>
       Effect.asVoid(operation("end", sql`
         WITH fence AS (${fence(StreamId.format(stream))})
-        UPDATE pgstream.delivery_commands SET ${progressSet(sql, progress)}, state = ${state}, ended_at = now()
+        UPDATE pgstream.delivery_commands SET ${progressSet(sql, progress)}, state = ${state}, ended_at = now(), ${sql.literal(FORGET)}
         WHERE id = ${String(id)}::bigint AND state = 'running' AND EXISTS (SELECT FROM fence)`))
   })
 })
