@@ -2,9 +2,9 @@
  * READ FIRST: the whole data flow.
  *
  * ```
- * Listener ─chunks→ Snapshotter, TableShapes → Filter → Injector → Transformer → Notifier
- *          tables ─rows─┘                                                           │ settled
- * Listener.acknowledge ←──────────────── Checkpoint.save ←─────────────┘
+ * Listener ─chunks→ Snapshotter + TableShapes → Filter → Injector → Transformer → Notifier
+ *     tables ─rows──────┘                                                            │ settled
+ * Listener.acknowledge ←───────────────── Checkpoint.save ←──────────────────────────┘
  * ```
  *
  * Chunks are pulled: a stage that is busy slows the ones before it, down to the socket. The only thing that flows
@@ -20,8 +20,8 @@ import { Checkpoint } from "../../services/Checkpoint.ts"
 import { Filter } from "../../services/Filter.ts"
 import { Injector } from "../../services/Injector.ts"
 import { Listener } from "../../services/Listener.ts"
-import { Notifier, NotifierError, type Notifying, type Settled } from "../../services/Notifier.ts"
-import { type Copying, Snapshotter } from "../../services/Snapshotter.ts"
+import { Notifier } from "../../services/Notifier.ts"
+import { Snapshotter } from "../../services/Snapshotter.ts"
 import { TableShapes } from "../../services/TableShapes.ts"
 import { Transformer } from "../../services/Transformer.ts"
 import * as Settling from "./Settling.ts"
@@ -45,19 +45,6 @@ const takeOver = Effect.fnUntraced(function*(stream: StreamId, versions: string)
   }
 })
 
-/** What is settled: first it is kept how far copies are, then it is stored and acknowledged. */
-const keeping = (notifying: Notifying, copying: Copying): Notifying => {
-  const keep = ({ update }: Settled) =>
-    Effect.mapError(copying.settled(update.position), (cause) => new NotifierError({ operation: cause.operation, cause }))
-  return {
-    ...notifying,
-    settled: Effect.tap(notifying.settled, keep),
-    rest: Effect.tap(notifying.rest, (rest) => rest === undefined ? Effect.void : keep(rest)).pipe(
-      Effect.catchTag("NotifierError", () => Effect.succeed(undefined))
-    )
-  }
-}
-
 /**
  * Runs until it fails or is interrupted. Interrupted, it stops reading, lets requests in flight end (at most the
  * grace period), stores and acknowledges what is settled, and only then closes the connections.
@@ -74,10 +61,9 @@ export const run = Effect.gen(function*() {
   const { listening, start } = yield* takeOver(stream, versions)
 
   const shapes = yield* (yield* TableShapes).open(start.shapes)
-  const opened = yield* (yield* Notifier).open(start)
-  const copying = yield* snapshotter.open(shapes, { isBehind: (id) => opened.isBehind?.(id) ?? false })
-  const notifying = keeping(opened, copying)
-  const settling = yield* Settling.make(stream, notifying, listening)
+  const notifying = yield* (yield* Notifier).open(start)
+  const copying = yield* snapshotter.open(shapes, { isBehind: (id) => notifying.isBehind?.(id) ?? false })
+  const settling = yield* Settling.make(stream, notifying, listening, copying.settled)
 
   const deliver = listening.chunks.pipe(
     Stream.mapEffect(copying.advance),

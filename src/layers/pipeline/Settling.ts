@@ -1,6 +1,6 @@
 /**
- * The way back: what the Notifier reports as settled is stored, then acknowledged. First come the rows of the schema
- * log for those who read it with SQL, then the checkpoint, then the position.
+ * The way back: what the Notifier reports as settled is stored, then acknowledged. First comes how far copies are, then
+ * the rows of the schema log for those who read it with SQL, then the checkpoint, then the position.
  *
  * A checkpoint is WAL and comes back on the slot, so it is written only when something but the position changed, and
  * at most every max(200 ms, 20 × the last write's duration), 1 s while the stream is not dense. A position alone is
@@ -15,6 +15,7 @@ import type { SchemaLogError } from "../../services/TableShapes.ts"
 import { SchemaLog } from "../../services/SchemaLog.ts"
 import type { Listening } from "../../services/Listener.ts"
 import type { Notifying, NotifierError } from "../../services/Notifier.ts"
+import type { SnapshotError } from "../../services/Snapshotter.ts"
 import type { Lsn } from "../../domain/Lsn.ts"
 import type { StreamId } from "../../domain/StreamId.ts"
 
@@ -28,7 +29,7 @@ const FINISH_LIMIT_MS = 5_000
 
 export interface Settling {
   /** Never ends by itself. */
-  readonly loop: Effect.Effect<never, CheckpointError | NotifierError | SchemaLogError>
+  readonly loop: Effect.Effect<never, CheckpointError | NotifierError | SchemaLogError | SnapshotError>
   /** After the Notifier has drained: one last save and acknowledgement, within 5 s; never fails. */
   readonly finish: Effect.Effect<void>
 }
@@ -43,10 +44,12 @@ const changesMoreThanPosition = (update: CheckpointUpdate): boolean =>
   update.shapes.newIds.length > 0 ||
   update.shapes.recent !== undefined
 
+/** `copied`: keeps how far copies are, before what is settled is stored: it is never read again then. */
 export const make = Effect.fnUntraced(function*(
   stream: StreamId,
   notifying: Notifying,
-  listening: Listening
+  listening: Listening,
+  copied: (position: Lsn) => Effect.Effect<void, SnapshotError> = () => Effect.void
 ) {
   const checkpoint = yield* Checkpoint
   const schemaLog = yield* SchemaLog
@@ -78,6 +81,7 @@ export const make = Effect.fnUntraced(function*(
   })
 
   const settle = Effect.fnUntraced(function*(update: CheckpointUpdate) {
+    yield* copied(update.position)
     const startedAt = yield* Clock.currentTimeMillis
     const saved = changesMoreThanPosition(update)
     if (saved) yield* save(update)
