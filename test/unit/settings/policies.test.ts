@@ -23,6 +23,16 @@ it("has the defaults of the breaker, of the short schedule and of disabling", ()
   })
 })
 
+it("tries what is parked from 5 s to 10 h apart, for about three days; what is dead is kept for 30 days", () => {
+  const { deadRetentionMs, parkedScheduleMs } = notifier({})
+  assert.deepStrictEqual([parkedScheduleMs[0], parkedScheduleMs.at(-1)], [5_000, 36_000_000])
+  assert.deepStrictEqual(parkedScheduleMs, parkedScheduleMs.toSorted((a, b) => a - b))
+  // Each wait is jittered between half of it and all of it: three quarters in the middle.
+  const days = parkedScheduleMs.reduce((sum, ms) => sum + ms, 0) * 0.75 / 86_400_000
+  assert.isTrue(days > 2 && days < 3, `${days} days`)
+  assert.strictEqual(deadRetentionMs, 30 * 86_400_000)
+})
+
 it("reads them, and 0 as never", () => {
   assert.deepInclude(notifier({
     REFUSED_SCHEDULE: "1s 2m", DISABLE_AFTER: "0", BREAKER_FAILURES: "3", BREAKER_RATE: "101", BREAKER_WINDOW: "10", BREAKER_PAUSE: "20m"
