@@ -3,6 +3,7 @@
  * that is given must hold; nothing given means every one.
  */
 import * as Result from "effect/Result"
+import type { Lsn } from "./Lsn.ts"
 
 export type SelectedState = "waiting" | "dead"
 
@@ -30,6 +31,13 @@ export const MAX_IDS = 1_000
 export const MAX_KEY_COLUMNS = 32
 
 const UNIX_MS_OF_2000 = 946_684_800_000
+
+/** LSN of its transaction's commit record, by the id; `undefined`: another kind of id. */
+export const commitLsnOf = (id: string): Lsn | undefined => {
+  const [, digits] = /^([0-9a-f]{16})-[0-9a-f]{1,15}-\d/.exec(id) ?? []
+  const lsn = digits === undefined ? undefined : parseInt(digits, 16)
+  return Number.isSafeInteger(lsn) ? lsn : undefined
+}
 
 /** When its transaction committed, ms since 1970, by the id; `undefined` for a message outside a transaction, or a copied row. */
 export const committedAtMs = (id: string): number | undefined => {

@@ -13,7 +13,7 @@ import type { StreamId } from "../domain/StreamId.ts"
 import type { EndpointId } from "../domain/Subscription.ts"
 import type { ParkedDelivery, ParkedKeys } from "./ParkedDeliveries.ts"
 
-/** waiting, dead: what is stored · delivered, failed: attempts of the log. */
+/** waiting, dead: what is stored, in rows or segments · delivered, failed: attempts of the log. */
 export type ListedState = SelectedState | "delivered" | "failed"
 
 export interface DeliveryQuery {
@@ -42,9 +42,9 @@ export interface ListedDelivery {
   readonly kind: string
   /** So far; of an attempt: which one it was. */
   readonly attempts: number
-  /** When it was parked, or the attempt began: ms since 1970. */
+  /** When it was parked (or its segment appended), or the attempt began: ms since 1970. */
   readonly atMs: number
-  /** When it is tried again; only of those that wait. */
+  /** When it is tried again; only of rows that wait: what is in a segment goes in its turn. */
   readonly dueAtMs: number | undefined
   /** Short text of the failure: status or reason. */
   readonly lastError: string | undefined

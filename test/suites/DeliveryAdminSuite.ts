@@ -92,10 +92,67 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>) =>
           assert.deepStrictEqual(order, order.toSorted((a, b) => (oldestFirst ? a - b : b - a)))
         }
         const { next } = yield* admin.list(stream, query({ limit: 1 }))
-        for (const cursor of [next!, "nonsense"]) {
+        const forged = Buffer.from(JSON.stringify(["", false, "no position", "1", "", "", "", "", "", "", ""])).toString("base64url")
+        for (const cursor of [next!, "nonsense", forged]) {
           const error = yield* Effect.flip(admin.list(stream, query({ cursor, oldestFirst: false })))
           assert.instanceOf(error.cause, BadCursor)
         }
+      }))
+
+    it.effect("lists and shows what waits in segments in its place among the rows, page by page", () =>
+      Effect.gen(function*() {
+        const { admin, endpoint, stream } = yield* make(
+          (e) => parked(e, 1), (e) => parked(e, 4, { state: "dead" }), (e) => parked(e, 6), (e) => parked(e, 9), (e) => parked(e, 0, { id: "s-1", commitLsn: 7 })
+        )
+        const [other, segments] = [randomUUID(), yield* Segments]
+        const behind = (n: number, ...endpoints: ReadonlyArray<string>) => ({
+          ...parked("", n), ...(n > 7 ? { table: "public.orders" } : {}),
+          targets: endpoints.map((id) => ({ endpointId: id, epoch: "e", sequence: n, selectedBy: [], keys: [] }))
+        })
+        yield* segments.open(stream, 0)
+        // 6 is on its way from its segment to the rows; of 3 the endpoint's is erased.
+        yield* segments.append(stream, [behind(2, other), behind(3, endpoint, other), behind(5, other)])
+        yield* segments.append(stream, [behind(6, endpoint), behind(8, endpoint, other), behind(10, endpoint)])
+        yield* segments.erase(stream, endpoint, ({ commitLsn }) => commitLsn === 3, () => Effect.void)
+        const all = Effect.fnUntraced(function*(limit: number, more: Partial<DeliveryQuery> = {}) {
+          const seen: Array<string> = []
+          for (let cursor: string | undefined; ;) {
+            const page = yield* admin.list(stream, query({ limit, ...more, cursor }))
+            assert.isAtMost(page.deliveries.length, limit)
+            seen.push(...page.deliveries.map(({ endpointId, sequence, state }) => `${sequence}${endpointId === endpoint ? "e" : "o"}${state === "dead" ? "†" : ""}`))
+            cursor = page.next
+            if (cursor === undefined) return seen
+          }
+        })
+        /** Of one event, by endpoint: an order that the test does not know. */
+        const sorted = (list: ReadonlyArray<string>) => list.toSorted((a, b) => parseInt(a) - parseInt(b) || (a < b ? -1 : 1))
+        for (const limit of [1, 2, 3, 100]) {
+          for (const oldestFirst of [true, false]) {
+            const list = yield* all(limit, { oldestFirst, selector: {} })
+            const numbers = list.map((each) => parseInt(each)).filter((n) => n > 0)
+            assert.deepStrictEqual(numbers, numbers.toSorted((a, b) => (oldestFirst ? a - b : b - a)), `${limit} ${oldestFirst}`)
+            assert.deepStrictEqual(sorted(new Set(list).values().toArray()), ["0e", "1e", "2o", "3o", "4e†", "5o", "6e", "8e", "8o", "9e", "10e"])
+          }
+        }
+        assert.strictEqual((yield* all(100)).length, 11)
+        assert.deepStrictEqual(yield* all(2, { state: "dead" }), ["4e†"])
+        assert.deepStrictEqual(yield* all(2, { selector: { endpointId: other }, state: "waiting" }), ["2o", "3o", "5o", "8o"])
+        assert.deepStrictEqual(yield* all(1, { selector: { table: "public.orders", endpointId: endpoint } }), ["8e", "10e"])
+        assert.deepStrictEqual(yield* all(1, { selector: { key: key("id=5") } }), ["5o"])
+        assert.deepStrictEqual(yield* all(9, { selector: { ids: [parked("", 10).id] } }), ["10e"])
+        assert.deepStrictEqual(yield* all(9, { selector: { ids: [2, 9].map((n) => parked("", n).id) } }), ["2o", "9e"])
+        assert.deepStrictEqual(yield* all(9, { selector: { fromMs: second2000(8), endpointId: endpoint } }), ["0e", "8e", "9e", "10e"])
+        const [facts] = (yield* admin.list(stream, query({ selector: { ids: [parked("", 5).id] } }))).deliveries
+        assert.deepStrictEqual({ ...facts, atMs: 0 }, {
+          endpointId: other, id: parked("", 5).id, state: "waiting", sequence: 5, epoch: "e", table: "public.users", kind: "I", attempts: 0,
+          atMs: 0, dueAtMs: undefined, lastError: undefined, tookMs: undefined
+        })
+        const show = (id: string, n: number, withBody: boolean) => admin.show(stream, id, parked("", n).id, withBody)
+        assert.strictEqual(Buffer.from((yield* show(other, 5, true))!.body!).toString(), bodyOf(5).toString())
+        assert.isUndefined((yield* show(other, 5, false))!.body)
+        assert.deepStrictEqual([(yield* show(other, 5, false))?.facts, (yield* show(other, 5, false))?.attempts], [facts, []])
+        assert.isUndefined(yield* show(endpoint, 3, true))
+        assert.isUndefined(yield* show(endpoint, 5, true))
       }))
 
     it.effect("shows facts, attempts and answers; the body only where it is asked for", () =>

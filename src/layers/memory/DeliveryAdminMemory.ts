@@ -8,6 +8,7 @@ import * as Layer from "effect/Layer"
 import * as BlockingRows from "../../domain/Blocking.ts"
 import * as DeliverySelector from "../../domain/DeliverySelector.ts"
 import * as Lsn from "../../domain/Lsn.ts"
+import type { SegmentEvent, SegmentTarget } from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import {
   BadCursor, type BlockingDelivery, DeliveryAdmin, DeliveryAdminError, type DeliveryCounts, type DeliveryQuery, type ListedDelivery,
@@ -21,6 +22,21 @@ const listedOf = (row: Row): ListedDelivery => ({
   endpointId: row.endpointId, id: row.id, state: row.state, sequence: row.sequence, epoch: row.epoch, table: row.table, kind: row.kind,
   attempts: row.attempts, atMs: row.parkedAtMs, dueAtMs: row.state === "waiting" ? row.dueAtMs : undefined, lastError: row.lastError,
   tookMs: undefined
+})
+
+interface Behind extends Placed {
+  readonly state: "waiting"
+  readonly table: string
+  readonly parkedAtMs: number
+  readonly body: Uint8Array
+  readonly listed: ListedDelivery
+}
+
+const behind = ({ body, commitLsn, id, kind, ordinal, table }: SegmentEvent, { endpointId, epoch, sequence }: SegmentTarget, atMs: number): Behind => ({
+  commitLsn, ordinal, endpointId, id, state: "waiting", table, parkedAtMs: atMs, body,
+  listed: {
+    endpointId, id, state: "waiting", sequence, epoch, table, kind, attempts: 0, atMs, dueAtMs: undefined, lastError: undefined, tookMs: undefined
+  }
 })
 
 const attemptOf = (row: Logged): ListedDelivery => ({
@@ -42,7 +58,7 @@ const inStreamOrder = (a: Placed, b: Placed): number =>
   a.commitLsn - b.commitLsn || a.ordinal - b.ordinal || text(a.endpointId, b.endpointId) || text(a.id, b.id)
 const byEndpoint = (a: Placed, b: Placed): number => text(a.endpointId, b.endpointId) || inStreamOrder(a, b)
 
-const meant = (selector: DeliverySelector.DeliverySelector, row: Row): boolean => DeliverySelector.selects(selector, row)
+const meant = (selector: DeliverySelector.DeliverySelector, row: Row | Behind): boolean => DeliverySelector.selects(selector, row)
 const withKey = ({ key }: DeliverySelector.DeliverySelector, body: Uint8Array | undefined): boolean =>
   key === undefined || (body !== undefined && DeliverySelector.hasKey(body, key))
 const loggedMeant = ({ state: _, ...selector }: DeliverySelector.DeliverySelector, row: Logged): boolean =>
@@ -90,28 +106,44 @@ const make = Effect.gen(function*() {
     }
     return count
   }
+  /** What waits in segments and is no row. */
+  const behindOf = Effect.fnUntraced(function*(stream: StreamId) {
+    const found: Array<Behind> = []
+    for (let from: number | undefined; ;) {
+      const segment = yield* Effect.mapError(segments.look(stream, { endpoint: undefined, from, newestFirst: false, position: undefined }), (cause) =>
+        new DeliveryAdminError({ operation: "look", unavailable: false, cause }))
+      if (segment === undefined) return found
+      for (const event of segment.events) {
+        for (const target of event.targets) {
+          if (!endpointsOf(tables, stream).get(target.endpointId)?.has(event.id)) found.push(behind(event, target, segment.madeAtMs))
+        }
+      }
+      from = segment.number + 1
+    }
+  })
   return DeliveryAdmin.of({
     list: (stream, query) =>
-      Effect.suspend(() => {
+      Effect.flatMap(behindOf(stream), (behind) => {
         const { oldestFirst, selector, state } = query
         const listed = state === "delivered" || state === "failed"
           ? logged(stream, state === "failed" ? log.failures : log.successes)
             .filter((row) => loggedMeant(selector, row) && withKey(selector, row.body)).map(attemptOf)
-          : rowsOf(stream).filter((row) => meant({ ...selector, ...(state === undefined ? {} : { state }) }, row) && withKey(selector, row.body))
-            .toSorted(inStreamOrder).map(listedOf)
+          : [...rowsOf(stream), ...(state === "dead" ? [] : behind)].filter((row) => meant({ ...selector, ...(state === undefined ? {} : { state }) }, row) && withKey(selector, row.body))
+            .toSorted(inStreamOrder).map((row) => ("listed" in row ? row.listed : listedOf(row)))
         return paged(query, oldestFirst ? listed : listed.toReversed())
       }),
     show: (stream, endpoint, id, withBody) =>
-      Effect.sync(() => {
+      Effect.map(behindOf(stream), (behind) => {
+        const waits = behind.find((each) => each.endpointId === endpoint && each.id === id)
         const row = endpointsOf(tables, stream).get(endpoint)?.get(id)
         const found = [...logged(stream, log.failures), ...logged(stream, log.successes)]
           .filter((each) => each.endpointId === endpoint && each.id === id).toSorted((a, b) => a.atMs - b.atMs || a.attempts - b.attempts)
         const last = found.at(-1)
-        const facts = row !== undefined ? listedOf(row) : last !== undefined ? attemptOf(last) : undefined
+        const facts = row !== undefined ? listedOf(row) : waits?.listed ?? (last === undefined ? undefined : attemptOf(last))
         if (facts === undefined) return undefined
         const attempts = found.map(({ answerStart, atMs, attempts: attempt, reason, status, tookMs }) =>
           ({ attempt, atMs, tookMs, status, reason, answerStart }))
-        const body = row?.body ?? found.findLast((each) => each.body !== undefined)?.body
+        const body = row?.body ?? found.findLast((each) => each.body !== undefined)?.body ?? waits?.body
         return { facts, attempts, body: withBody ? body : undefined }
       }),
     blocking: (stream, endpoint) =>

@@ -13,6 +13,7 @@ import { Segments } from "../../../services/Segments.ts"
 import { SecretSettings } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import { ATTEMPT_COLUMNS, attemptOf, type AttemptRow, list, type ListedRow, listedOf } from "./DeliveryAdminPgList.ts"
+import * as InSegments from "./DeliveryAdminPgSegments.ts"
 import { erase, eraseLogged, kept, matching, revive } from "./DeliveryAdminPgRows.ts"
 import { endpointsWithRows, operation, ROW_COLUMNS } from "./DeliveryAdminPgSql.ts"
 import { answerContext } from "./DeliveryLogPg.ts"
@@ -45,13 +46,17 @@ const logOf = (sql: Sql, stream: string, endpoint: EndpointId, id: string, withB
         WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.event_id = ${id})) q ORDER BY q.at, q.attempt`)
 }
 
-const show = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: string, endpoint: EndpointId, id: string, withBody: boolean) {
+const show = Effect.fnUntraced(function*(
+  sql: Sql, seals: Seals, segments: Segments["Service"], current: StreamId.StreamId, endpoint: EndpointId, id: string, withBody: boolean
+) {
+  const stream = StreamId.format(current)
+  const behind = yield* InSegments.find(segments, current, endpoint, id)
   const [row] = yield* operation("show", sql<StoredRow>`
     SELECT ${sql.literal(ROW_COLUMNS)}, ${sql.literal(withBody ? "d.body" : "''::bytea AS body")} FROM pgstream.webhook_deliveries d
     WHERE d.event_id = ${id} AND d.endpoint_id = ${endpoint}::uuid AND d.stream = ${stream}`)
   const log = yield* logOf(sql, stream, endpoint, id, withBody)
   const last = log.at(-1)
-  const facts = row !== undefined ? listedOf(row) : last !== undefined ? attemptOf(last) : undefined
+  const facts = row !== undefined ? listedOf(row) : behind?.facts ?? (last === undefined ? undefined : attemptOf(last))
   if (facts === undefined) return undefined
   const opened = (sealed: Uint8Array, context: string) => Effect.fromResult(Result.mapError(seals.open(sealed, context), failure("show")))
   const attempts: Array<LoggedAttempt> = []
@@ -60,7 +65,8 @@ const show = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: string,
     attempts.push({ attempt, atMs: at.getTime(), tookMs, status: status ?? undefined, reason, answerStart })
   }
   const sealed = row?.body ?? log.findLast(({ body }) => body !== null)?.body ?? undefined
-  const body = withBody && sealed !== undefined ? yield* opened(sealed, bodyContext(endpoint, id)) : undefined
+  const kept = withBody && sealed !== undefined ? yield* opened(sealed, bodyContext(endpoint, id)) : undefined
+  const body = kept ?? (withBody ? behind?.body : undefined)
   const shown: ShownDelivery = { facts, attempts, body }
   return shown
 })
@@ -122,8 +128,8 @@ export const make = Effect.gen(function*() {
   const segments = yield* Segments
   const of = StreamId.format
   return DeliveryAdmin.of({
-    list: (stream, query) => list(sql, seals, of(stream), query),
-    show: (stream, endpoint, id, withBody) => show(sql, seals, of(stream), endpoint, id, withBody),
+    list: (stream, query) => list(sql, seals, segments, stream, query),
+    show: (stream, endpoint, id, withBody) => show(sql, seals, segments, stream, endpoint, id, withBody),
     blocking: (stream, endpoint) => blocking(sql, of(stream), endpoint),
     counts: (stream) => counts(sql, segments, stream),
     matching: (stream, selector, beforeMs, after, limit, withBodies) =>

@@ -3,9 +3,14 @@ import * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as Result from "effect/Result"
 import * as DeliverySelector from "../../../domain/DeliverySelector.ts"
+import * as Lsn from "../../../domain/Lsn.ts"
+import { merge, type Part, type Position } from "../../../domain/Merge.ts"
+import * as StreamId from "../../../domain/StreamId.ts"
 import {
   BadCursor, DeliveryAdminError, type DeliveryPage, type DeliveryQuery, type ListedDelivery
 } from "../../../services/DeliveryAdmin.ts"
+import type { Segments } from "../../../services/Segments.ts"
+import * as InSegments from "./DeliveryAdminPgSegments.ts"
 import { endpointsWithRows, meant, operation, ROW_COLUMNS } from "./DeliveryAdminPgSql.ts"
 import { bodyContext, type DeliveryRow } from "./ParkedDeliveriesPgRow.ts"
 import type { Seals } from "./Seals.ts"
@@ -31,14 +36,22 @@ type Place = ReadonlyArray<string>
 const encode = (query: DeliveryQuery, place: Place): string =>
   Buffer.from(JSON.stringify([query.state ?? "", query.oldestFirst, ...place])).toString("base64url")
 
+const LSN = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/
+const INTEGER = /^-?\d{1,16}$/
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+const ANY = /^[^\0]{0,300}$/
+/** Of rows, then of segments; all of one empty: it has not begun. */
+const PARKED_PLACE = [LSN, INTEGER, UUID, ANY, INTEGER, LSN, INTEGER, UUID, ANY]
+const LOGGED_PLACE = [INTEGER, ANY]
+
 /** Only one of the same query goes on. */
-const decode = (query: DeliveryQuery, length: number): Result.Result<Place | undefined, DeliveryAdminError> => {
+const decode = (query: DeliveryQuery, form: ReadonlyArray<RegExp>): Result.Result<Place | undefined, DeliveryAdminError> => {
   if (query.cursor === undefined) return Result.succeed(undefined)
   const bad = new DeliveryAdminError({ operation: "list", unavailable: false, cause: new BadCursor() })
   try {
     const [state, oldestFirst, ...place] = JSON.parse(Buffer.from(query.cursor, "base64url").toString("utf8")) as ReadonlyArray<unknown>
-    const usable = state === (query.state ?? "") && oldestFirst === query.oldestFirst && place.length === length
-      && place.every((each) => typeof each === "string" && each.length < 300)
+    const usable = state === (query.state ?? "") && oldestFirst === query.oldestFirst && place.length === form.length
+      && place.every((each, i) => typeof each === "string" && (each === "" || form[i]!.test(each)))
     return usable ? Result.succeed(place as Place) : Result.fail(bad)
   } catch {
     return Result.fail(bad)
@@ -81,31 +94,53 @@ const placeOf = (row: ListedRow): Place => [row.commit_lsn, String(row.ordinal),
 export const hasKey = (seals: Seals, row: { readonly endpoint_id: string; readonly event_id: string; readonly body: Uint8Array }, key: ReadonlyArray<DeliverySelector.KeyValue>) =>
   Result.map(seals.open(row.body, bodyContext(row.endpoint_id, row.event_id)), (body) => DeliverySelector.hasKey(body, key))
 
-const parked = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: string, query: DeliveryQuery) {
+const positionOf = (row: ListedRow): Position => ({
+  commitLsn: Result.getOrElse(Lsn.parse(row.commit_lsn), () => Lsn.zero), ordinal: Number(row.ordinal), endpointId: row.endpoint_id, id: row.event_id
+})
+
+/** Rows of one page. */
+const rows = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: string, query: DeliveryQuery, start: Place) {
   const { key } = query.selector
-  const found: Array<ListedDelivery> = []
-  let after = yield* Effect.fromResult(decode(query, 4))
+  const found: Array<Part<ListedDelivery, Place>["found"][number]> = []
+  let [after, last] = [start[0] === "" ? undefined : start, undefined as ListedRow | undefined]
+  const part = (looked: ListedRow | undefined): Part<ListedDelivery, Place> =>
+    ({ found, start, looked: looked === undefined ? undefined : { position: positionOf(looked), place: placeOf(looked) } })
   const most = key === undefined ? query.limit : MAX_LOOKED_AT
   for (let looked = 0; looked < most;) {
     const limit = key === undefined ? query.limit : BATCH
-    const rows = yield* operation("list", parkedRows(sql, stream, query, after, limit, key !== undefined))
-    for (const row of rows) {
+    const next = yield* operation("list", parkedRows(sql, stream, query, after, limit, key !== undefined))
+    for (const row of next) {
+      after = placeOf(row)
+      last = row
       if (key !== undefined) {
         const matches = hasKey(seals, { ...row, body: row.body ?? new Uint8Array() }, key)
         if (Result.isFailure(matches)) {
           return yield* new DeliveryAdminError({ operation: "list", unavailable: false, cause: matches.failure })
         }
-        after = placeOf(row)
         if (!matches.success) continue
       }
-      after = placeOf(row)
-      found.push(listedOf(row))
-      if (found.length === query.limit) return { deliveries: found, next: encode(query, after) }
+      found.push({ item: listedOf(row), position: positionOf(row), place: after })
+      if (found.length === query.limit) return part(row)
     }
-    looked += rows.length
-    if (rows.length < limit) return { deliveries: found, next: undefined }
+    looked += next.length
+    if (next.length < limit) return part(undefined)
   }
-  return { deliveries: found, next: after === undefined ? undefined : encode(query, after) }
+  return part(last)
+})
+
+const NOT_BEGUN: Place = ["", "", "", ""]
+
+/** Rows, and what waits in segments, in one order. */
+const parked = Effect.fnUntraced(function*(sql: Sql, seals: Seals, segments: Segments["Service"], stream: StreamId.StreamId, query: DeliveryQuery) {
+  const place = yield* Effect.fromResult(decode(query, PARKED_PLACE))
+  const behind = InSegments.START.map((each, i) => place?.[4 + i] ?? each) as unknown as InSegments.SegmentPlace
+  // Segments first: what is on its way from there to the rows is seen twice, rather than not at all.
+  const waiting = query.state === "dead"
+    ? { found: [], looked: undefined, start: behind }
+    : yield* InSegments.page(segments, stream, query, behind)
+  const stored = yield* rows(sql, seals, StreamId.format(stream), query, place?.slice(0, 4) ?? NOT_BEGUN)
+  const { items, next } = merge(stored, waiting, query.limit, !query.oldestFirst)
+  return { deliveries: items, next: next === undefined ? undefined : encode(query, next.flat()) }
 })
 
 export interface AttemptRow {
@@ -158,7 +193,7 @@ const logRows = (sql: Sql, stream: string, query: DeliveryQuery, after: Place | 
 const logged = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: string, query: DeliveryQuery) {
   const { key } = query.selector
   const found: Array<ListedDelivery> = []
-  let after = yield* Effect.fromResult(decode(query, 2))
+  let after = yield* Effect.fromResult(decode(query, LOGGED_PLACE))
   const most = key === undefined ? query.limit : MAX_LOOKED_AT
   for (let looked = 0; looked < most;) {
     const limit = key === undefined ? query.limit : BATCH
@@ -176,6 +211,8 @@ const logged = Effect.fnUntraced(function*(sql: Sql, seals: Seals, stream: strin
 })
 
 export const list = (
-  sql: Sql, seals: Seals, stream: string, query: DeliveryQuery
+  sql: Sql, seals: Seals, segments: Segments["Service"], stream: StreamId.StreamId, query: DeliveryQuery
 ): Effect.Effect<DeliveryPage, DeliveryAdminError> =>
-  query.state === "delivered" || query.state === "failed" ? logged(sql, seals, stream, query) : parked(sql, seals, stream, query)
+  query.state === "delivered" || query.state === "failed"
+    ? logged(sql, seals, StreamId.format(stream), query)
+    : parked(sql, seals, segments, stream, query)
