@@ -1,0 +1,97 @@
+/** Results as JSON, and as the tables of docs/benchmarks.md. Results of earlier runs stay until their scenario is run again. */
+import { existsSync, readFileSync } from "node:fs"
+import type { GrowthTable } from "./Growth.ts"
+import type { Machine } from "./machine.ts"
+import type { Compared, Limited, Result } from "./rounds.ts"
+import type { Bound } from "./Scenario.ts"
+
+type With<A> = A & { readonly machine: Machine; readonly arguments: string }
+
+export interface Report {
+  readonly results: ReadonlyArray<With<Result>>
+  readonly growth: ReadonlyArray<With<GrowthTable>>
+}
+
+export const empty: Report = { results: [], growth: [] }
+
+export const read = (file: string): Report => existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) as Report : empty
+
+const merged = <A extends { readonly name: string }>(before: ReadonlyArray<A>, now: ReadonlyArray<A>, order: ReadonlyArray<string>): ReadonlyArray<A> =>
+  [...before.filter(({ name }) => now.every((each) => each.name !== name)), ...now].toSorted((a, b) => order.indexOf(a.name) - order.indexOf(b.name))
+
+/** `order`: the names of all scenarios and curves, as the tables have them. */
+export const merge = (before: Report, now: Report, order: ReadonlyArray<string>): Report => ({
+  results: merged(before.results, now.results, order), growth: merged(before.growth, now.growth, order)
+})
+
+const NAMES: Readonly<Record<string, string>> = {
+  eventsPerSecond: "events/s", requestsPerSecond: "requests/s", cpuUs: "client CPU, µs an event", cpuUsARequest: "client CPU, µs a request", peakMib: "peak RSS, MiB",
+  bodyBytes: "body, bytes", twice: "twice", missing: "missing", p50Us: "p50, µs", p99Us: "p99, µs", wrongOrder: "wrong order", share: "share", ms: "ms", stopMs: "stop, ms",
+  cpuNsAByte: "client CPU, ns a byte", mibPerSecond: "MiB/s", startMs: "start to first delivery, ms", rssMib: "RSS, MiB", flat: "RSS late / early"
+}
+const nameOf = (metric: string): string => NAMES[metric] ?? metric
+
+const number = (value: number): string =>
+  !Number.isFinite(value) ? "–" : Math.abs(value) >= 1_000 ? Math.round(value).toLocaleString("en") : Math.abs(value) >= 100 ? value.toFixed(0)
+    : Number.isInteger(value) ? String(value) : value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
+
+const bound = ({ atLeast, atMost }: Bound): string => atLeast === undefined ? atMost === undefined ? "" : `≤ ${number(atMost)}` : `≥ ${number(atLeast)}`
+
+const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
+  [`| ${head.join(" | ")} |`, `|${head.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)]
+
+const verdictOf = (met: boolean | undefined): string => met === undefined ? "" : met ? "met" : "**missed**"
+
+const comparedRow = (name: string, { goal, metric, met, of, ratio, to }: Compared): ReadonlyArray<string> =>
+  [name, `${nameOf(metric)}: ${of} / ${to}`, `**${ratio.median.toFixed(2)}**`, `${ratio.least.toFixed(2)} … ${ratio.most.toFixed(2)}`, goal === undefined ? "" : bound(goal), verdictOf(met)]
+
+const limitRow = (name: string, limit: Limited): ReadonlyArray<string> =>
+  [name, `${nameOf(limit.metric)}: ${limit.arm}`, `**${number(limit.value)}**`, "", bound(limit), verdictOf(limit.met)]
+
+const ratios = (results: ReadonlyArray<Result>): ReadonlyArray<string> => table(["scenario", "what", "median", "least … most", "goal", ""], results.flatMap(({ compared, limits, name }) => [
+  ...compared.map((each) => comparedRow(name, each)), ...limits.filter(({ met, metric }) => !met || metric !== "twice" && metric !== "missing").map((each) => limitRow(name, each))
+]))
+
+const made = ({ date, load, machine }: { readonly date: string; readonly load: readonly [number, number]; readonly machine: Machine }): string =>
+  `${date.slice(0, 16).replace("T", " ")} UTC, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Node ${machine.node}, Postgres ${machine.postgres}, undici ${machine.undici}, commit ${machine.commit}, load ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`
+
+const arms = (result: With<Result>): ReadonlyArray<string> => {
+  const metrics = [...new Set(Object.values(result.arms).flatMap(Object.keys))]
+  const { control } = result
+  return [
+    `### ${result.name}`, "", result.about, "",
+    ...table(["arm", ...metrics.map(nameOf)], Object.entries(result.arms).map(([arm, values]) => [arm, ...metrics.map((metric) => values[metric] === undefined ? "" : number(values[metric]))])), "",
+    `Medians of ${result.rounds}. ${made(result)}` + (control === undefined ? ""
+      : ` Control, ${control.arm} against itself (${nameOf(control.metric)}): ${control.ratio.median.toFixed(2)} (${control.ratio.least.toFixed(2)} … ${control.ratio.most.toFixed(2)}).`), ""
+  ]
+}
+
+const growth = (result: With<GrowthTable>): ReadonlyArray<string> => {
+  const metrics = [...new Set(result.rows.flatMap(({ metrics }) => Object.keys(metrics)))]
+  const { allowed, from, grew, to, within } = result.verdict
+  return [
+    `### ${result.name}`, "", result.about, "",
+    ...table([result.of, ...metrics.map(nameOf)], result.rows.map(({ metrics: values, size }) => [size.toLocaleString("en"), ...metrics.map((metric) => number(values[metric] ?? Number.NaN))])), "",
+    `${within ? "Within n log n" : "**Worse than n log n**"}: ${nameOf(result.cost)} grew ${grew.toFixed(2)} times from ${from.toLocaleString("en")} to ${to.toLocaleString("en")} (allowed: ${allowed.toFixed(2)}). ${made(result)}`, ""
+  ]
+}
+
+export const markdown = ({ growth: curves, results }: Report): string => [
+  "# Benchmarks", "",
+  "Written by `npm run bench -- --write` from `docs/benchmarks.json`; [bench/README.md](../bench/README.md) says how each figure is made.", "",
+  "Postgres, receiver and client share the machine, so absolute figures say little: compare ratios, each of pairs in one run. *least … most* are those of",
+  "single pairs. *Control* is one arm against itself: a ratio nearer to 1 than that is chance. The load says what else ran.", "",
+  ...(results.length === 0 ? [] : ["## Ratios and limits", "", ...ratios(results), "", "No number came twice or was missing at the receiver, where no row says so.", "", "## Scenarios", "", ...results.flatMap(arms)]),
+  ...(curves.length === 0 ? [] : ["## How the cost grows", "", ...curves.flatMap(growth)])
+].join("\n").trimEnd() + "\n"
+
+/** What `--write` and the terminal say of what has become worse. */
+export const warnings = ({ growth: curves, results }: Report): ReadonlyArray<string> => [
+  ...results.flatMap(({ compared, limits, name }) => [
+    ...compared.filter(({ warning }) => warning === true).map(({ metric, of, ratio, to }) => `${name}: ${nameOf(metric)} of ${of} is ${ratio.median.toFixed(2)} of ${to}`),
+    ...limits.filter(({ met }) => !met).map(({ arm, metric, value, ...limit }) => `${name}: ${nameOf(metric)} of ${arm} is ${number(value)}, and should be ${bound(limit)}`)
+  ]),
+  ...curves.filter(({ verdict }) => !verdict.within).map(({ cost, name, verdict }) => `${name}: ${nameOf(cost)} grew ${verdict.grew.toFixed(2)} times from ${verdict.from} to ${verdict.to}: worse than n log n`)
+]
+
+export const summary = ({ results }: Report): string => ratios(results).join("\n")

@@ -1,0 +1,57 @@
+/** An endpoint that is dead: how fast its events are kept, and in how much memory. The clock runs to the acknowledgement. */
+import { freePort } from "../../test/support/PostgresServer.ts"
+import { post, prebuilt } from "../parts/bare.ts"
+import type { Bench, Metrics, Scenario } from "../parts/Scenario.ts"
+import { acknowledged, backlog, Site, usage } from "../parts/Site.ts"
+import { cpuSeconds, rssMib, stopProgram } from "../processes.ts"
+
+/** events/s from the first to the last acknowledgement; memory early and late. */
+export const park = async (bench: Bench, site: Site, rows: number): Promise<Metrics> => {
+  await site.fill(rows)
+  const running = site.start()
+  try {
+    let [began, already, cpuBefore, early, late, cpu, peak] = [performance.now(), 0, 0, 0, 0, 0, 0]
+    await acknowledged(site, running, (share) => {
+      bench.say(`${Math.round(share * 100)} % acknowledged`)
+      const now = rssMib(running.pid)
+      // The clock runs from the first acknowledgement that is seen: start-up is not in it.
+      if (already === 0 && share > 0) [began, already, cpuBefore] = [performance.now(), share, cpuSeconds(running.pid)]
+      if (share < 0.5 || early === 0) early = Math.max(early, now)
+      else late = Math.max(late, now)
+      ;[cpu, peak] = usage(running.pid, cpu, peak)
+    })
+    const seconds = (performance.now() - began) / 1_000
+    const events = rows * (1 - already)
+    return { eventsPerSecond: events / seconds, cpuUs: (cpu - cpuBefore) / events * 1e6, peakMib: peak, flat: (late || early) / early }
+  } finally {
+    await stopProgram(running)
+  }
+}
+
+export const scenario: Scenario = {
+  name: "parking", about: "Events of an endpoint that is dead, kept in the store (the source): until all are acknowledged. Beside the rate of the bare loop.", maxRounds: 3,
+  prepare: async (bench) => {
+    const receiver = await bench.receiver()
+    const rows = bench.size(300_000, 5_000)
+    const alive = await Site.make(bench, bench.programs[0]!, { subscribers: [{ url: receiver.url }] })
+    await backlog(bench, alive, receiver, 1_000)
+    const requests = await prebuilt(receiver)
+    await alive.drop()
+    const sites: Array<Site> = []
+    for (const program of bench.programs) sites.push(await Site.make(bench, program, { subscribers: [{ url: `http://127.0.0.1:${await freePort()}/webhook` }] }))
+    // Once, so that it is behind already: what is measured is the keeping, not how it comes to that.
+    for (const site of sites) await park(bench, site, 200)
+    return {
+      arms: [
+        ...sites.map((site) => ({ name: site.program.name, measure: () => park(bench, site, rows) })),
+        { name: "bare", measure: () => post(bench, receiver, requests, { events: bench.size(100_000, 2_000), concurrency: 64 }) }
+      ],
+      comparisons: [{ metric: "eventsPerSecond", of: "ours", to: "bare", goal: { atLeast: 0.5 }, warn: { atLeast: 0.25 } }],
+      limits: [{ arm: "ours", metric: "peakMib", atMost: 256 }],
+      end: async () => {
+        requests.remove()
+        for (const site of sites) await site.drop()
+      }
+    }
+  }
+}
