@@ -19,7 +19,7 @@ const LOCK_LIMIT_MS = 5_000
 /**
  * Ranges go by the key's index, whatever the statistics say. Rows that a policy hides are an error, not left out.
  */
-const parameters = {
+export const readParameters = {
   application_name: "pgstream copy",
   standard_conforming_strings: "on",
   statement_timeout: String(STATEMENT_LIMIT_MS),
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const session = yield* Session.open(options.target, {
       replication: false,
       maxBodyBytes: options.maxRowBytes,
-      parameters: { ...Session.streamParameters(options.timezone), ...parameters }
+      parameters: { ...Session.streamParameters(options.timezone), ...readParameters }
     }).pipe(
       Scope.provide(own),
       Effect.onError((cause) => Scope.close(own, Exit.failCause(cause))),

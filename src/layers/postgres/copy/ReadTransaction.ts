@@ -109,18 +109,18 @@ const fetchAll = Effect.fnUntraced(function*(session: Session.Session, request: 
   }
 })
 
-export const read = Effect.fnUntraced(function*(
-  session: Session.Session, request: ReadRequest, traits: PluginTraits, known: KnownRelations, maxRowBytes: number
+/** What the locked table is in the snapshot. `undefined`: it has not this name, or not this key. */
+const descriptionOf = (row: Session.Row | undefined, request: ReadRequest, traits: PluginTraits, known: KnownRelations): Described | undefined => {
+  const described = describedBy(row, request, traits, known)
+  const has = (name: string) => described?.relation.columns.some((column) => column.name === name)
+  return request.key.every(has) ? described : undefined
+}
+
+/** Reads the range in the transaction that is open, and calls `ready`. */
+const readRange = Effect.fnUntraced(function*(
+  session: Session.Session, request: ReadRequest, { filenode, relation, types }: Described, traits: PluginTraits, maxRowBytes: number
 ) {
-  const found = yield* query(session, started(request, traits))
-  const described = describedBy(found[0], request, traits, known)
-  const end = (outcome: ReadOutcome) => Effect.as(query(session, "ROLLBACK"), outcome)
-  if (described === undefined) return yield* end("moved")
-  if (!request.isNewEnough(described.snapshot)) return yield* end("old")
-  const { relation } = described
-  const missing = request.key.some((name) => !relation.columns.some((column) => column.name === name))
-  if (missing) return yield* end("moved")
-  const key = request.key.map((name) => ({ name, type: described.types.get(name)! }))
+  const key = request.key.map((name) => ({ name, type: types.get(name)! }))
   const buffer = new RowBuffer(relation.columns, key.length === 0, traits.plugin === "wal2json", maxRowBytes, request.maxBytes)
   const columns = relation.columns.map(({ name }) => name)
   const whole = yield* fetchAll(session, request, buffer, Statements.selectRows(request.table, key, columns, request))
@@ -131,12 +131,34 @@ export const read = Effect.fnUntraced(function*(
   }
   request.ready({
     relation,
-    filenode: described.filenode,
+    filenode,
     rows: buffer.rows,
     bytes: buffer.bytes,
     last: whole ? undefined : last,
     tooLarge: buffer.tooLarge
   })
+})
+
+/** In a transaction that is open, has its snapshot and holds the table's lock; leaves the cursor `copy`. */
+export const readWithin = Effect.fnUntraced(function*(
+  session: Session.Session, request: ReadRequest, traits: PluginTraits, known: KnownRelations, maxRowBytes: number
+) {
+  const [row] = yield* query(session, Statements.describe(request.table.oid))
+  const described = descriptionOf(row, request, traits, known)
+  if (described === undefined) return "moved" as ReadOutcome
+  yield* readRange(session, request, described, traits, maxRowBytes)
+  return "read" as ReadOutcome
+})
+
+export const read = Effect.fnUntraced(function*(
+  session: Session.Session, request: ReadRequest, traits: PluginTraits, known: KnownRelations, maxRowBytes: number
+) {
+  const found = yield* query(session, started(request, traits))
+  const described = descriptionOf(found[0], request, traits, known)
+  const end = (outcome: ReadOutcome) => Effect.as(query(session, "ROLLBACK"), outcome)
+  if (described === undefined) return yield* end("moved")
+  if (!request.isNewEnough(described.snapshot)) return yield* end("old")
+  yield* readRange(session, request, described, traits, maxRowBytes)
   yield* query(session, `${Statements.writeMark(traits.messages, request.highMark)}; COMMIT`)
   return "read" as ReadOutcome
 })

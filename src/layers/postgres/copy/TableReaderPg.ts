@@ -1,27 +1,24 @@
 /** `TableReader` on the source database, over connections of its own: as many as the settings say. */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type { Bound } from "../../../domain/copy/Ranges.ts"
 import * as SnapshotText from "../../../domain/copy/SnapshotText.ts"
-import type { SchemaLogEntry } from "../../../domain/TableShape.ts"
 import { CopySettings } from "../../../services/CopySettings.ts"
 import { SourceSettings } from "../../../services/Settings.ts"
 import { type ReadTable, TableReader, TableReaderError } from "../../../services/TableReader.ts"
 import { literal } from "../replication/Checks.ts"
 import { parseTarget } from "../replication/createSlot.ts"
-import type { Row, Session } from "../replication/Session.ts"
+import type { Row } from "../replication/Session.ts"
+import * as Bounds from "./Bounds.ts"
 import * as Connections from "./Connections.ts"
+import * as Entries from "./Entries.ts"
 import { type KnownRelations, type PluginTraits, read } from "./ReadTransaction.ts"
 import { isMoved } from "./readerErrors.ts"
 import * as Statements from "./Statements.ts"
 
 /** Ahead of `maxFrameBytes`: the row's version, pointer and lengths. */
-const ROW_OVERHEAD_BYTES = 16 * 1024
+export const ROW_OVERHEAD_BYTES = 16 * 1024
 
-/** Bytes of the table's file that one of its ranges has, where it has no key: about this many rows a page. */
-const ROWS_PER_PAGE = 32
-
-const tableOf = (row: Row): ReadTable => {
+export const tableOf = (row: Row): ReadTable => {
   const tuples = Number(row["tuples"])
   return {
     oid: Number(row["oid"]),
@@ -32,11 +29,6 @@ const tableOf = (row: Row): ReadTable => {
     totalRows: tuples > 0 ? tuples : undefined,
     totalBytes: Number(row["bytes"])
   }
-}
-
-const pageOf = (bound: Bound): number | undefined => {
-  const page = /^\((\d+),/.exec(bound?.[0] ?? "")?.[1]
-  return page === undefined ? undefined : Number(page)
 }
 
 const traitsOf = (slotName: string) => `
@@ -70,32 +62,11 @@ export const layer: Layer.Layer<TableReader, TableReaderError, SourceSettings> =
       })
     )
 
-    /** The end of a page some pages on; `undefined`: the file ends before. */
-    const pageBound = (session: Session, table: { readonly oid: number }, from: Bound, to: Bound, rows: number) =>
-      Effect.map(
-        Connections.query(session, `SELECT (pg_relation_size(${table.oid}::oid) / current_setting('block_size')::bigint)::text AS pages`),
-        ([row]) => {
-          const page = (pageOf(from) ?? 0) + Math.max(1, Math.ceil(rows / ROWS_PER_PAGE))
-          return page >= Math.min(Number(row?.["pages"] ?? 0), pageOf(to) ?? Infinity) ? undefined : [`(${page},0)`]
-        }
-      )
-
-    const typesOf = (session: Session, oid: number) =>
-      Effect.map(Connections.query(session, Statements.describe(oid)), ([row]) =>
-        new Map((JSON.parse(row?.["columns"] ?? "[]") as ReadonlyArray<ReadonlyArray<string>>).map((column) => [column[0]!, column[4]!])))
-
     return TableReader.of({
       tables: (name) => Effect.map(ask(Statements.findTables(Statements.isNamed(name))), (rows) => rows.map(tableOf)),
       table: (oid) => Effect.map(ask(Statements.findTables(`c.oid = ${oid}`)), (rows) => rows.map(tableOf).find((table) => table.oid === oid)),
       bound: (table, key, from, to, rows) =>
-        connections.with((session) =>
-          key.length === 0 ? pageBound(session, table, from, to, rows) : Effect.gen(function*() {
-            const types = yield* typesOf(session, table.oid)
-            if (!key.every((name) => types.has(name))) return undefined
-            const columns = key.map((name) => ({ name, type: types.get(name)! }))
-            const [row] = yield* Connections.query(session, Statements.selectBound(table, columns, from, to, rows))
-            return row === undefined ? undefined : columns.map((_, i) => row[`k${i}`] ?? "")
-          })),
+        connections.with((session) => Bounds.find(session, table, key, from, to, rows)),
       read: (request) =>
         Effect.flatMap(traitsNow, (now) =>
           connections.with((session) => read(session, request, now, known, maxRowBytes))).pipe(
@@ -112,17 +83,7 @@ export const layer: Layer.Layer<TableReader, TableReaderError, SourceSettings> =
       committing: Effect.map(ask(Statements.committing), (rows) => rows.map((row) => Number(row["xid"]))),
       entry: (id) =>
         Effect.map(
-          ask(`SELECT id::text AS id, version::text AS version, schema_name, schema::text AS json, created_at::text AS created_at
-            FROM pgstream.schema_log WHERE id = ${literal(id)}`),
-          ([row]): SchemaLogEntry | undefined => row === undefined ? undefined : {
-            id,
-            version: Number(row["version"]),
-            schema: row["schema_name"] ?? "",
-            json: row["json"] ?? "",
-            createdAt: row["created_at"] ?? "",
-            lsn: 0
-          }
-        ),
+          ask(Entries.select(id)), ([row]) => (row === undefined ? undefined : Entries.of(row))),
       refreshSchema: (schema) => Effect.asVoid(ask(`SELECT pgstream.refresh_schema(${literal(schema)})`))
     })
   })
