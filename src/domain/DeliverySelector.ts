@@ -130,6 +130,9 @@ export const selects = (selector: DeliverySelector, delivery: Selectable): boole
   return at >= fromMs && at < toMs
 }
 
+/** By a single id its place in the stream is known without a look at others. */
+export const soughtAt = ({ ids }: DeliverySelector): Lsn | undefined => (ids?.length === 1 ? commitLsnOf(ids[0]!) : undefined)
+
 /** Nothing narrows it: it means every delivery. */
 export const isAll = (selector: DeliverySelector): boolean => Object.values(selector).every((value) => value === undefined)
 

@@ -49,9 +49,11 @@ export interface CommandView {
   readonly endedAtMs: number | undefined
 }
 
-/** stored: rows of the table · logged: what the log has kept. */
+/** In this order: stored: rows of the table · segments: what waits there, for another URL · logged: what the log has kept. */
 export interface CommandPlace {
-  readonly phase: "stored" | "logged"
+  readonly phase: "stored" | "segments" | "logged"
+  /** Number of the segment in which `after` is; only of that phase. */
+  readonly segment?: number | undefined
   /** What is before is done. */
   readonly after: MatchCursor | undefined
 }

@@ -122,6 +122,46 @@ describe("a command", () => {
       assert.deepStrictEqual([yield* waitingNumbers, setting.revived], [[], []])
     }))
 
+  const behind = (n: number, more: Partial<ParkedDelivery> = {}) =>
+    ({ ...row(n, more), targets: [{ endpointId: endpoint, epoch: "e", sequence: n, selectedBy: [], keys: row(n).keys }] })
+  /** Two segments: 5, 6, 7 · 8, 9. */
+  const twoSegments = Effect.gen(function*() {
+    const segments = yield* Segments
+    yield* segments.open(stream, 0)
+    yield* segments.append(stream, [behind(5), behind(6, { table: "public.other" }), behind(7)])
+    yield* segments.append(stream, [behind(8), behind(9)])
+    return segments
+  })
+  const sentOf = (setting: Setting) => setting.sent.map(({ id }) => parseInt(id, 16))
+
+  scenario("replay to another URL: what waits in segments comes after the rows, and stays", () => accepted, (setting) =>
+    Effect.gen(function*() {
+      yield* (yield* ParkedDeliveries).write(stream, [row(1), row(2, { state: "waiting" })])
+      const segments = yield* twoSegments
+      const ordered = order({ kind: "replay", selector: { state: "waiting", table: "public.t" }, target })
+      assert.deepStrictEqual([(yield* carriedOut(ordered)).done, sentOf(setting)], [5, [2, 5, 7, 8, 9]])
+      assert.deepStrictEqual(yield* segments.numbers(stream, endpoint), [{ epoch: "e", first: 5, last: 9 }])
+      setting.sent.length = 0
+      assert.strictEqual((yield* carriedOut({ ...ordered, selector: { ids: [row(8).id] } })).done, 1)
+      assert.deepStrictEqual(sentOf(setting), [8])
+      assert.strictEqual((yield* carriedOut({ ...ordered, selector: { state: "dead" } })).done, 1)
+      assert.strictEqual((yield* carriedOut({ ...ordered, target: undefined, selector: { ids: [row(8).id] } })).done, 0)
+    }))
+
+  scenario("a kill in the middle of a segment goes on behind what was done", () => accepted, (setting) =>
+    Effect.gen(function*() {
+      const commands = yield* DeliveryCommands
+      yield* twoSegments
+      const id = yield* commands.add(stream, order({ kind: "replay", selector: { state: "waiting" }, target, rate: 2 }))
+      const first = yield* Effect.forkChild(DeliveryWorker.loop(stream))
+      yield* eventually("two are sent", Effect.map(commands.get(stream, id), (view) => view!.done === 2))
+      yield* Fiber.interrupt(first)
+      const second = yield* Effect.forkChild(DeliveryWorker.loop(stream))
+      yield* eventually("it is done", Effect.map(commands.get(stream, id), (view) => view!.state === "done"))
+      yield* Fiber.interrupt(second)
+      assert.deepStrictEqual(sentOf(setting), [5, 6, 7, 8, 9])
+    }))
+
   scenario("replay to a URL that fails ends there and says where", (id) => (id === row(2).id ? { _tag: "NoAnswer", reason: "connection refused" } : accepted), () =>
     Effect.gen(function*() {
       yield* (yield* ParkedDeliveries).write(stream, [1, 2, 3].map((n) => row(n, { keys: row(1).keys })))

@@ -131,7 +131,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>) =>
             const list = yield* all(limit, { oldestFirst, selector: {} })
             const numbers = list.map((each) => parseInt(each)).filter((n) => n > 0)
             assert.deepStrictEqual(numbers, numbers.toSorted((a, b) => (oldestFirst ? a - b : b - a)), `${limit} ${oldestFirst}`)
-            assert.deepStrictEqual(sorted(new Set(list).values().toArray()), ["0e", "1e", "2o", "3o", "4e†", "5o", "6e", "8e", "8o", "9e", "10e"])
+            assert.deepStrictEqual(sorted([...new Set(list)]), ["0e", "1e", "2o", "3o", "4e†", "5o", "6e", "8e", "8o", "9e", "10e"])
           }
         }
         assert.strictEqual((yield* all(100)).length, 11)

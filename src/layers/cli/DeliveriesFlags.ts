@@ -57,5 +57,5 @@ export const stream = CurrentStream.use((current) => current.identify).pipe(Effe
 
 export const noSuchDelivery = (id: string) =>
   failed(1, `There is no delivery ${JSON.stringify(id)} among what is stored and what the log has`, "NoSuchDelivery", [
-    "What was delivered is not kept; of an endpoint that is behind it may wait in a segment:   pgstream deliveries list --counts"
+    "What was delivered is not kept. What there is:   pgstream deliveries list"
   ])

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { StreamId } from "../../../domain/StreamId.ts"
 import { DeliveryAdmin, type MatchCursor } from "../../../services/DeliveryAdmin.ts"
-import { type Command, DeliveryCommands, type Progress } from "../../../services/DeliveryCommands.ts"
+import { type Command, type CommandPlace, DeliveryCommands, type Progress } from "../../../services/DeliveryCommands.ts"
 import { Endpoints } from "../../../services/Endpoints.ts"
 import { EndpointStore } from "../../../services/EndpointStore.ts"
 import { LiveDeliveries } from "../../../services/LiveDeliveries.ts"
@@ -59,12 +59,20 @@ export class Tally {
     this.note = command.note
   }
 
-  progress(phase: "stored" | "logged", after: MatchCursor | undefined): Progress {
-    return { place: { phase, after }, done: this.done, skipped: this.skipped, note: this.note }
+  progress(phase: CommandPlace["phase"], after: MatchCursor | undefined): Progress {
+    return this.#at({ phase, after })
   }
 
-  told(phase: "stored" | "logged", after: MatchCursor | undefined) {
-    return Effect.flatMap(this.#parts.commands.progress(this.#parts.stream, this.#id, this.progress(phase, after)), (held) =>
+  told(phase: CommandPlace["phase"], after: MatchCursor | undefined) {
+    return this.toldAt({ phase, after })
+  }
+
+  toldAt(place: CommandPlace) {
+    return Effect.flatMap(this.#parts.commands.progress(this.#parts.stream, this.#id, this.#at(place)), (held) =>
       held ? Effect.void : Effect.fail(new Stopped()))
+  }
+
+  #at(place: CommandPlace): Progress {
+    return { place, done: this.done, skipped: this.skipped, note: this.note }
   }
 }

@@ -11,6 +11,7 @@ import type { ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
 import type { EndpointConnection } from "../../../services/WebhookTransport.ts"
 import { byEndpoint, type CommandParts, Tally } from "./Parts.ts"
 import * as Pace from "./Pace.ts"
+import * as Behind from "./ReplayBehind.ts"
 import * as Retry from "./Retry.ts"
 import * as Sending from "./Sending.ts"
 
@@ -79,8 +80,12 @@ const connectionTo = Effect.fnUntraced(function*({ endpointStore, transport }: C
 export const run = Effect.fnUntraced(function*(parts: CommandParts, command: Command) {
   const tally = new Tally(parts, command)
   const send = command.target === undefined ? undefined : sender(yield* connectionTo(parts, Redacted.value(command.target)))
-  if (command.place?.phase !== "logged") {
-    yield* send === undefined ? Retry.stored(parts, command, tally) : storedTo(parts, command, tally, send)
+  const phase = command.place?.phase ?? "stored"
+  if (phase === "stored") yield* send === undefined ? Retry.stored(parts, command, tally) : storedTo(parts, command, tally, send)
+  // To its own endpoint they go by themselves.
+  if (phase !== "logged" && send !== undefined && command.selector.state !== "dead") {
+    if (phase === "stored") yield* tally.told("segments", undefined)
+    yield* Behind.run(parts, command, tally, send)
   }
   if (command.selector.state === undefined) {
     yield* tally.told("logged", command.place?.phase === "logged" ? command.place.after : undefined)

@@ -45,10 +45,6 @@ const isMeant = (selector: DeliverySelector.DeliverySelector, { event: { body },
   DeliverySelector.selects(selector, { ...listed, state: "waiting", parkedAtMs: listed.atMs })
   && (selector.key === undefined || DeliverySelector.hasKey(body, selector.key))
 
-/** By a single id the segment is found without a look at the others. */
-const soughtAt = ({ ids }: DeliverySelector.DeliverySelector): Lsn.Lsn | undefined =>
-  ids?.length === 1 ? DeliverySelector.commitLsnOf(ids[0]!) : undefined
-
 const failure = (operation: string) => (cause: unknown) => new DeliveryAdminError({ operation, unavailable: false, cause })
 
 type Store = Segments["Service"]
@@ -57,7 +53,7 @@ type Store = Segments["Service"]
 export const page = Effect.fnUntraced(function*(segments: Store, stream: StreamId, query: DeliveryQuery, start: SegmentPlace) {
   const { limit, oldestFirst, selector: { state: _, ...selector } } = query
   const [newestFirst, sign] = [!oldestFirst, oldestFirst ? 1 : -1]
-  const look = { endpoint: selector.endpointId, newestFirst, position: soughtAt(selector) }
+  const look = { endpoint: selector.endpointId, newestFirst, position: DeliverySelector.soughtAt(selector) }
   const found: Array<Part<ListedDelivery, SegmentPlace>["found"][number]> = []
   let [from, furthest, place] = [start[0] === "" ? undefined : Number(start[0]), undefined as Position | undefined, start]
   for (let looked = 0; looked < MAX_SEGMENTS; looked++) {
@@ -83,7 +79,7 @@ export const page = Effect.fnUntraced(function*(segments: Store, stream: StreamI
  */
 export const find = Effect.fnUntraced(function*(segments: Store, stream: StreamId, endpoint: string, id: string) {
   const selector = { endpointId: endpoint, ids: [id] }
-  const look = { endpoint, newestFirst: false, position: soughtAt(selector) }
+  const look = { endpoint, newestFirst: false, position: DeliverySelector.soughtAt(selector) }
   for (let [looked, from] = [0, undefined as number | undefined]; looked < MAX_SEGMENTS; looked++) {
     const segment = yield* segments.look(stream, { ...look, from }).pipe(Effect.mapError(failure("show")))
     if (segment === undefined) return undefined
