@@ -5,6 +5,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { type AddressInfo, connect } from "node:net"
+import { gzipSync } from "node:zlib"
 import { makeReceiver } from "../../../examples/receiver/receiver.ts"
 import { MAX_BODY_BYTES, pretty, type Received, startReceiver } from "../../../tools/webhook/Receiver.ts"
 
@@ -158,7 +159,32 @@ describe("examples/receiver", () => {
     assert.deepStrictEqual(applied, [{ Data: { x: "ü" } }])
   })
 
+  it("of a batch applies each item once, by the item's own id; compressed or not, its signature is over the plain bytes", async () => {
+    const secret = `whsec_${Buffer.alloc(32, 3).toString("base64")}`
+    const { applied, url } = await started(secret)
+    const send = (id: string, value: unknown, gzip = false) => {
+      const text = JSON.stringify(value)
+      const now = new Date()
+      return fetch(url, {
+        method: "POST", body: gzip ? gzipSync(text) : text,
+        headers: {
+          "webhook-id": id, "webhook-timestamp": String(Math.floor(now.getTime() / 1_000)), "webhook-signature": new Webhook(secret).sign(id, now, text),
+          ...(gzip ? { "content-encoding": "gzip" } : {})
+        }
+      })
+    }
+    const item = (id: string, event: unknown = { n: id }) => ({ id, timestamp: 1, event })
+    assert.strictEqual((await send("b-1-2", [item("1"), item("2")], true)).status, 204)
+    assert.strictEqual((await send("2", { n: "2" })).status, 204)
+    assert.strictEqual((await send("b-2-3", [item("2"), item("3"), item("4", "poison"), item("5")])).status, 500)
+    assert.deepStrictEqual(applied, [{ n: "1" }, { n: "2" }, { n: "3" }])
+    assert.strictEqual((await send("3", { n: "3" }, true)).status, 204)
+    assert.strictEqual((await send("5", { n: "5" })).status, 204)
+    assert.deepStrictEqual(applied, [{ n: "1" }, { n: "2" }, { n: "3" }, { n: "5" }])
+    assert.strictEqual((await fetch(url, { method: "POST", body: "no gzip", headers: { "webhook-id": "x", "content-encoding": "gzip" } })).status, 400)
+  })
+
   it("is short enough to be read", () => {
-    assert.isBelow(readFileSync("examples/receiver/receiver.ts", "utf8").split("\n").length, 60)
+    assert.isBelow(readFileSync("examples/receiver/receiver.ts", "utf8").split("\n").length, 80)
   })
 })
