@@ -85,6 +85,39 @@ describe("Notifier, budgets", () => {
     assert.deepStrictEqual(harness.states, ["suspended e"])
   })
 
+  for (const settings of [{ budgetBytes: 20_000 }, { budgetAgeMs: 600_000 }]) {
+    it(`lets one that is resumed catch up, over a restart, too; then the budget holds again (${Object.keys(settings).join()})`, () => {
+      const one = endpoint("e", { concurrency: 1 })
+      const first = new Harness({ endpoints: [{ ...one, paused: true }], settings, latencyMs: 500 })
+      for (let n = 1; n <= 50; n++) {
+        first.offer([insert(n, 0, `row${n}`, 1_000), commit(n)])
+        first.pass(100)
+      }
+      first.pass(620_000)
+      assert.deepStrictEqual(first.states, ["suspended e"])
+      const kept = first.segments.ids("e").length
+      first.change("e", one)
+      first.pass(5_000)
+      assert.deepStrictEqual(first.states, ["suspended e"], "it is not suspended again before it has caught up")
+      const segments = first.segments
+      const { position } = first
+      first.close()
+      const counts = new Map([["e", { count: 50, epoch: "00112233aabbccdd" }]])
+      const second = new Harness({ endpoints: [one], settings, latencyMs: 500, segments, position, counts })
+      second.pass(60_000)
+      assert.isEmpty(second.states)
+      assert.strictEqual(new Set([...first.ids, ...second.ids]).size, kept)
+      assert.isTrue(segments.isEmpty)
+      second.change("e", { ...one, paused: true })
+      for (let n = 51; n <= 90; n++) {
+        second.offer([insert(n, 0, `row${n}`, 1_000), commit(n)])
+        second.pass(100)
+      }
+      second.pass(620_000)
+      assert.deepStrictEqual(second.states, ["suspended e"])
+    })
+  }
+
   it("waits with the whole stream where that was chosen, until there is less", () => {
     const harness = new Harness({ endpoints: [paused, endpoint("f")], settings: { budgetBytes: 2_000, budgetAction: "pause-slot" } })
     fill(harness, 1, 3)

@@ -20,6 +20,8 @@ export class Budget {
   suspending = false
   private readonly core: Core
   private marks: Array<Mark> = []
+  /** What waited when it was resumed over its budget: as much again may come, until it is within its budget. */
+  private forgivenBytes = 0
 
   constructor(core: Core) {
     this.core = core
@@ -30,8 +32,19 @@ export class Budget {
     this.marks = [{ segment: backlog.cursor.segment, atMs: backlog.oldestMs === 0 ? this.core.now() : backlog.oldestMs }]
   }
 
+  /**
+   * It was resumed with more than its budget: else it would be suspended again before it could catch up. Bytes and time
+   * count from here.
+   */
+  forgive(): void {
+    if (this.over === undefined) return
+    this.forgivenBytes = this.bytes
+    if (this.marks.length > 0) this.marks = [{ segment: this.marks.at(-1)!.segment, atMs: this.core.now() }]
+  }
+
   changed(bytes: number): void {
     this.bytes += bytes
+    if (this.bytes <= this.core.settings.budgetBytes) this.forgivenBytes = 0
     this.core.waitingBytes += bytes
   }
 
@@ -57,7 +70,7 @@ export class Budget {
   /** What is used up, in words; `undefined`: it is within its budget. */
   get over(): string | undefined {
     const { budgetBytes, budgetAgeMs } = this.core.settings
-    if (this.bytes > budgetBytes) return `more than ${budgetBytes} bytes wait for it`
+    if (this.bytes > budgetBytes + this.forgivenBytes) return `more than ${budgetBytes} bytes wait for it`
     const oldest = this.marks[0]
     if (oldest !== undefined && this.core.now() - oldest.atMs > budgetAgeMs) return `events have waited for it for ${Math.floor(budgetAgeMs / 1_000)} s`
     return undefined

@@ -317,10 +317,14 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.attempts.link.retire()
     this.attempts.link = link
     this.attempts.gate.configure(endpoint, this.core.now())
+    const wasSuspended = this.budget.suspending || this.endpoint.suspended === true
     this.endpoint = endpoint
     this.attempts.configured()
     this.gone = false
-    if (this.budget.suspending && endpoint.suspended !== true) this.core.notices?.over("endpoint_suspended", this.id)
+    if (wasSuspended && endpoint.suspended !== true) {
+      this.budget.forgive()
+      this.core.notices?.over("endpoint_suspended", this.id)
+    }
     this.budget.suspending = endpoint.suspended === true
     const why = this.mustBeBehind
     if (why !== undefined) this.goBehind(why)

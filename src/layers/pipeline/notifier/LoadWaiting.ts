@@ -34,6 +34,8 @@ const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }:
     const lanes = yield* directory.open(backlog.endpointId)
     if (lanes.gone) return from
     lanes.startBehind(backlog)
+    // It is over its budget and not suspended: it was resumed before the start.
+    if (core.settings.budgetAction === "suspend" && lanes.endpoint.suspended !== true) lanes.budget.forgive()
     const segment = yield* untilDone(log.read(core.stream, backlog.endpointId, backlog.cursor))
     return segment?.events[0]?.commitLsn ?? from
   }), { concurrency: CONCURRENT_READS })
