@@ -9,7 +9,19 @@ import { version } from "./version.ts"
 
 const args = process.argv.slice(2)
 
+// A reader that left (`| head`) is no fault: what is written then goes nowhere.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined)
+
 const stopped = { SIGINT: 130, SIGTERM: 143 } as const
+
+/** For what was printed to leave after a signal, ms. */
+const LEAVE_MS = 1_000
+
+/** What was printed leaves before: a pipe takes it piece by piece, and `| less` its time. */
+const end = (code: number, bounded = false): void => {
+  if (bounded) setTimeout(() => process.exit(code), LEAVE_MS)
+  process.stdout.write("", () => process.stderr.write("", () => process.exit(code)))
+}
 
 const main = async () => {
   const [Cause, Effect, Exit, Fiber, program] = await Promise.all([
@@ -29,11 +41,11 @@ const main = async () => {
   process.on("SIGTERM", onSignal)
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
-    if (Exit.isSuccess(exit)) process.exit(exit.value)
+    if (Exit.isSuccess(exit)) return end(exit.value, signal !== undefined)
     if (signal !== undefined && Cause.hasInterruptsOnly(exit.cause)) {
-      process.exit(program.runsUntilStopped(args) ? 0 : stopped[signal])
+      return end(program.runsUntilStopped(args) ? 0 : stopped[signal], true)
     }
-    process.exit(program.report(exit.cause))
+    end(program.report(exit.cause), signal !== undefined)
   })
 }
 
