@@ -2,7 +2,7 @@
  * What one endpoint knows of its rows in the table of parked deliveries: which keys they hold, which of them the
  * lanes or the write buffer have in hand, and which the stream will bring again.
  */
-import type { Key } from "../../../domain/Key.ts"
+import { EVERYTHING, type Key, WHOLE } from "../../../domain/Key.ts"
 import { ParkedKeys } from "../../../domain/OrderParked.ts"
 import type { Core } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
@@ -55,9 +55,17 @@ export class TableSide {
     return this.parked.size > this.core.settings.maxParkedKeys
   }
 
-  /** Rows that hold a whole table. */
+  /** Rows that hold a whole table, and are not in hand just now. */
   get barriers(): number {
     return this.parked.barriers
+  }
+
+  /** One of them is in hand: it is being tried, or waits in the lanes for what is. */
+  get hasBarrierInHand(): boolean {
+    for (const { keys, stored } of this.known.values()) {
+      if (stored && keys.some(({ leaf, value }) => value === WHOLE || leaf === EVERYTHING)) return true
+    }
+    return false
   }
 
   /** A row in the table that is not in the lanes. */

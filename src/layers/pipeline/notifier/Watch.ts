@@ -60,18 +60,30 @@ const suspend = ({ core, endpoints, states }: WatchOptions, lanes: EndpointLanes
   })
 }
 
+/** In total order each row holds up all others. */
+const barriersOf = ({ mode, table }: EndpointLanes): number => (mode === "total" ? Number(table.hasRows) : table.barriers)
+
+/** Of an endpoint that had a barrier, and has none in the table: it may be in hand, and comes back. */
+const isBarrierGone = (lanes: EndpointLanes, from: number | undefined): boolean =>
+  lanes.gone || (barriersOf(lanes) === 0 && (from === undefined || !lanes.table.hasBarrierInHand))
+
+const blockedOf = ({ id, mode }: EndpointLanes): string =>
+  mode === "total"
+    ? `The first event of endpoint ${id}, whose order is total, has waited for an hour, and holds up all that come after it.`
+    : `Something that holds a whole table (a TRUNCATE, a schema event, a row without a key) has waited for an hour for endpoint ${id}, and holds up what comes after it.`
+
 const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: Map<EndpointLanes, number>): void => {
   const now = core.now()
   const from = since.get(lanes)
-  if (lanes.gone || lanes.table.barriers === 0) {
+  if (isBarrierGone(lanes, from)) {
     if (from === undefined) return
     since.delete(lanes)
     core.notices?.over("barrier_waiting", lanes.id)
   } else if (from === undefined) since.set(lanes, now)
   else if (now - from >= BARRIER_MS) {
     core.notices?.tell({
-      kind: "barrier_waiting", endpointId: lanes.id, facts: { waiting: lanes.table.barriers },
-      message: `A TRUNCATE or schema event for endpoint ${lanes.id} has waited for an hour for what is parked before it, and holds up its table. See what holds it with   pgstream deliveries list --blocking --endpoint ${lanes.id}`
+      kind: "barrier_waiting", endpointId: lanes.id, facts: { waiting: Math.max(1, barriersOf(lanes)) },
+      message: `${blockedOf(lanes)} See what it is, and what it waits for, with   pgstream deliveries list --blocking --endpoint ${lanes.id}`
     })
   }
 }
