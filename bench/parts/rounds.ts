@@ -40,7 +40,7 @@ export interface Result {
 }
 
 const AGAIN = " (again)"
-const shown = ["eventsPerSecond", "cpuUs", "cpuUsARequest", "peakMib", "p50Us", "p99Us", "share", "ms"]
+const shown = ["eventsPerSecond", "cpuUs", "cpuUsARequest", "peakMib", "p50Us", "p99Us", "share", "startMs", "stopMs", "flat"]
 
 const inWords = (metrics: Metrics): string =>
   shown.filter((name) => metrics[name] !== undefined).map((name) => `${name} ${metrics[name]!.toPrecision(4)}`).join(", ")

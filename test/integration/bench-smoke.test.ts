@@ -1,0 +1,145 @@
+/** The harness of `bench/` works: its arithmetic, and some scenarios of it, short. Nothing here says how fast anything is. */
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { verdict } from "../../bench/parts/Growth.ts"
+import type { Machine } from "../../bench/parts/machine.ts"
+import { empty, markdown, merge, type Report, warnings } from "../../bench/parts/report.ts"
+import { runScenario } from "../../bench/parts/rounds.ts"
+import type { Bench, Scenario } from "../../bench/parts/Scenario.ts"
+import { Seen } from "../../bench/parts/Seen.ts"
+import { median, quantile } from "../../bench/parts/stats.ts"
+import { cleanEnv } from "../support/cli.ts"
+
+const root = join(import.meta.dirname, "../..")
+/** For a machine that does much else: alone it takes half a minute. */
+const LIMIT_MS = 600_000
+
+describe("the arithmetic of the harness", () => {
+  it("finds numbers that came twice, that did not come, and that came late", () => {
+    const seen = new Seen()
+    for (const number of [100_000, 100_001, 100_005, 100_003, 100_001]) seen.add(number)
+    assert.deepStrictEqual([seen.twice, seen.missing, seen.backBy], [1, 2, 2])
+  })
+
+  it("knows medians and quantiles", () => {
+    assert.deepStrictEqual([median([3, 1, 2]), median([4, 1, 2, 3]), quantile([0, 10], 0.99)], [2, 2.5, 9.9])
+  })
+
+  it("calls a curve worse than n log n when the cost of a unit grows by more than the logarithm", () => {
+    const of = (cost: (size: number) => number) => verdict([1, 10, 100, 1_000, 10_000].map((size) => ({ size, cost: cost(size) })))
+    assert.isTrue(of(() => 5).within)
+    assert.isTrue(of((size) => Math.log2(size + 2)).within)
+    assert.deepInclude(of(Math.sqrt), { within: false, from: 1, to: 10_000, grew: 100 })
+    assert.isFalse(of((size) => size).within)
+    // What falls first and grows later is found, too.
+    assert.deepInclude(of((size) => Math.abs(size - 100) + 1), { within: false, from: 100, to: 10_000 })
+  })
+
+  const order: Array<string> = []
+  const scenario = (ours: ReadonlyArray<number>): Scenario => {
+    const arm = (name: string, values: ReadonlyArray<number>) => {
+      const left = [...values]
+      return { name, measure: async () => {
+        order.push(name)
+        return { eventsPerSecond: left.shift()!, missing: name === "ours" ? 1 : 0 }
+      } }
+    }
+    return {
+      name: "made-up", about: "Made up.", control: "bare",
+      prepare: async () => ({
+        arms: [arm("ours", ours), arm("bare", [100, 100, 100, 100, 100, 50])],
+        comparisons: [{ metric: "eventsPerSecond", of: "ours", to: "bare", goal: { atLeast: 0.9 }, warn: { atLeast: 0.6 } }],
+        limits: [{ arm: "ours", metric: "missing", atMost: 0 }], end: async () => {}
+      })
+    }
+  }
+  const bench: Bench = {
+    server: () => Promise.reject(new Error("none is needed")), receiver: () => Promise.reject(new Error("none is needed")), programs: [], quick: true,
+    size: (_, quick) => quick, say: () => {}
+  }
+  const machine: Machine = { cpu: "c", cores: 2, memoryGib: 4, node: "24", postgres: "15", undici: "8", commit: "abc" }
+
+  it("takes arms in turn, compares pair by pair, and warns of what has become worse", async () => {
+    const result = await runScenario(bench, scenario([50, 40, 70]), 3, () => {})
+    assert.deepStrictEqual(order, ["ours", "bare", "bare", "bare", "bare", "ours", "ours", "bare", "bare"])
+    assert.deepInclude(result.compared[0], { ratio: { median: 0.5, least: 0.4, most: 0.7 }, met: false, warning: true })
+    // The one against itself: each round, in the order that it was run in.
+    assert.deepStrictEqual(result.control, { arm: "bare", metric: "eventsPerSecond", ratio: { median: 1, least: 0.5, most: 1 } })
+    const report: Report = { results: [{ ...result, machine, arguments: "" }], growth: [] }
+    assert.deepStrictEqual(warnings(report), ["made-up: events/s of ours is 0.50 of bare", "made-up: missing of ours is 1, and should be ≤ 0"])
+    assert.include(markdown(report), "| made-up | events/s: ours / bare | **0.50** | 0.40 … 0.70 | ≥ 0.90 | **missed** |")
+    assert.include(markdown(report), "| made-up | missing: ours | **1** |  | ≤ 0 | **missed** |")
+    const later = { ...report.results[0]!, rounds: 7 }
+    assert.deepStrictEqual(merge(report, { results: [later], growth: [] }, ["made-up"]).results, [later])
+    assert.deepStrictEqual(merge(report, empty, ["made-up"]), report)
+  })
+})
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const run = async (...args: ReadonlyArray<string>): Promise<Ended> => {
+  const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--bin", join(root, "src/main.ts"), ...args], { env: cleanEnv(), stdio: ["ignore", "pipe", "pipe"] })
+  let [stdout, stderr] = ["", ""]
+  child.stdout.setEncoding("utf8").on("data", (text: string) => { stdout += text })
+  child.stderr.setEncoding("utf8").on("data", (text: string) => { stderr += text })
+  // It ends its server and programs when it is asked to end.
+  const late = setTimeout(() => child.kill("SIGTERM"), LIMIT_MS - 20_000)
+  const [code] = await once(child, "close") as [number | null]
+  clearTimeout(late)
+  return { code, stdout, stderr }
+}
+
+describe("the command", () => {
+  it("names what there is when a scenario is unknown", async () => {
+    const { code, stderr } = await run("--only", "backlog")
+    assert.strictEqual(code, 2)
+    assert.match(stderr, /^--only backlog: there is no such one\. There are backlog-16, .*injector\.\n$/)
+    assert.match((await run("list")).stdout, /^latency +From the commit/m)
+  }, LIMIT_MS)
+})
+
+describe.skipIf(process.env["PGSTREAM_TEST_NO_POSTGRES"] === "1")("some scenarios, short", () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "pgstream-bench-smoke-"))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  const reported = async (name: string, ...args: ReadonlyArray<string>): Promise<Report & Ended> => {
+    const file = join(folder, name)
+    const ended = await run("--quick", "--json", file, ...args)
+    assert.strictEqual(ended.code, 0, ended.stderr)
+    return { ...JSON.parse(readFileSync(file, "utf8")) as Report, ...ended }
+  }
+
+  it("measures, with ground truth at the receiver", async () => {
+    const only = ["backlog-16-signed", "latency"]
+    const { results, stderr, stdout } = await reported("scenarios.json", "--only", only.join(","))
+    assert.deepStrictEqual(results.map(({ name }) => name), only)
+    for (const { arms, limits, name } of results) {
+      for (const [arm, metrics] of Object.entries(arms)) {
+        for (const [metric, value] of Object.entries(metrics)) assert.isTrue(Number.isFinite(value) && value >= 0, `${name}, ${arm}: ${metric} ${value}`)
+      }
+      for (const { met, metric, value } of limits) {
+        if (["twice", "missing", "wrongOrder"].includes(metric)) assert.isTrue(met, `${name}: ${metric} ${value}`)
+      }
+    }
+    assert.include(stdout, "| backlog-16-signed | events/s: ours / bare |")
+    assert.match(stderr, /^\[backlog-16-signed\] .* \(\d+ s\)$/m)
+  }, LIMIT_MS)
+
+  it("makes a curve", async () => {
+    const { growth, stdout } = await reported("growth.json", "growth", "--only", "transaction")
+    assert.deepStrictEqual(growth.map(({ rows }) => rows.map(({ size }) => size)), [[1, 10, 100]])
+    assert.match(stdout, /^### transaction$/m)
+    assert.match(stdout, /n log n\**: client CPU, µs an event grew/)
+  }, LIMIT_MS)
+})
