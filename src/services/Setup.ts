@@ -62,6 +62,8 @@ export class Setup extends Context.Service<Setup, {
   readonly status: Effect.Effect<StatusReport>
   /** Before `run`: fails with exit code 4 when the schema is older than the program, or something is missing. */
   readonly check: Effect.Effect<void, SetupError>
+  /** Before a snapshot without a slot, which needs the schema alone. Answers with what an operator should know. */
+  readonly checkAlone: Effect.Effect<ReadonlyArray<string>, SetupError>
   /**
    * What an administrator must run so that the role of the source's URL may do the rest: a script for `psql`, with what
    * is missing and no more. Changes nothing.

@@ -25,6 +25,8 @@ export interface Program {
   readonly envFile: string
   /** Any command, with the env file. */
   command(...args: ReadonlyArray<string>): Promise<Ended>
+  /** The same, and does not wait for its end. */
+  launched(name: string, ...args: ReadonlyArray<string>): RunningProgram
   /** Fails when it does not succeed. */
   init(...args: ReadonlyArray<string>): Promise<Ended>
   /** Does not wait for anything. */
@@ -88,6 +90,7 @@ export const makeProgram = async (options: ProgramOptions): Promise<Program> => 
   return {
     slot: options.slot, apiPort, healthPort, envFile,
     command: (...args) => command(args),
+    launched: (name, ...args) => kept(started([name, "-c", envFile, ...args])),
     init: async (...args) => {
       const ended = await command(["init", ...args])
       if (ended.code !== 0) throw new Error(`pgstream init ended with ${ended.code}: ${ended.stderr}`)

@@ -45,7 +45,8 @@ export const run = Effect.fn("cli.run")(function*(flags: Flags) {
   const settings = yield* settingsOf(loaded)
   yield* Effect.gen(function*() {
     if (flags.init) yield* initialise(settings, { adopt: false, keepIdentities: false, waitMs: DEFAULT_WAIT_MS })
-    yield* checked(settings)
+    // A copy alone needs no slot; where there is one, it checks the same.
+    if (settings.snapshot.mode !== "snapshot") yield* checked(settings)
     yield* inMode(settings)
   }).pipe(Effect.provide(Logging.layer(settings.log)))
 })

@@ -1,10 +1,10 @@
 /** `pgstream snapshot`, and the copy that `run` makes in its modes with one. */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as References from "effect/References"
 import type * as Progress from "../../domain/Progress.ts"
 import * as ProgressText from "../../domain/ProgressText.ts"
 import { nameOf } from "../../domain/copy/Copy.ts"
+import * as Audit from "../../services/Audit.ts"
 import { type Asked, CopyAsking, type CopyWish } from "../../services/CopyAsking.ts"
 import type { CopyId, CopyRequests } from "../../services/CopyRequests.ts"
 import { Setup } from "../../services/Setup.ts"
@@ -13,7 +13,8 @@ import type { AppSettings } from "../app/Configuration.ts"
 import { CommandFailed, notThereYet } from "./Failure.ts"
 import { configure, sameConfiguration, say, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
-import { follow, stderr, type ViewOptions, viewOf } from "./ProgressView.ts"
+import { follow, type ViewOptions, viewOf } from "./ProgressView.ts"
+import { quietly, withoutSlot } from "./SnapshotAlone.ts"
 
 export interface Connection {
   readonly postgresUrl: Option.Option<string>
@@ -83,6 +84,11 @@ const wishOfFlags = (flags: Flags, settings: AppSettings): CopyWish => {
 /** Asks, and says what was passed over. */
 export const ask = Effect.fnUntraced(function*(wish: CopyWish) {
   const asked = yield* CopyAsking.use((asking) => asking.ask(wish))
+  for (const { id } of asked.copies) {
+    yield* Audit.record({
+      action: "snapshot.request", details: { copyId: id, subscriptionId: wish.subscription ?? "", condition: wish.where !== undefined }
+    })
+  }
   for (const note of asked.notes) yield* say(`NOTE  ${note}`)
   if (asked.skipped.length > 0) {
     yield* say(`NOTE  copied before, and not repeatable: ${asked.skipped.slice(0, 10).map(nameOf).join(", ")}${asked.skipped.length > 10 ? ` and ${asked.skipped.length - 10} more` : ""}`)
@@ -121,16 +127,16 @@ const goesOn = (ids: ReadonlyArray<CopyId>) =>
 
 const goesOnLater = say("The copy is not over; it goes on where it stopped when something follows the slot:   pgstream run   pgstream snapshot")
 
-/** Nobody follows the slot: this process does, for as long as the copy takes. */
+/**
+ * Nobody follows the slot: this process does, for as long as the copy takes. Rows that it read without the slot would be
+ * followed by older changes once a service reads it. Where there is no slot it reads one snapshot.
+ */
 export const alone = Effect.fnUntraced(function*(settings: AppSettings, ids: ReadonlyArray<CopyId>, view: ViewOptions) {
+  if ((yield* (yield* StreamFollowed).now) === "no slot") return yield* conclude(yield* withoutSlot(settings, ids, view))
   const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
   const { runPipeline } = yield* Effect.promise(() => import("../app/RunPipeline.ts"))
   yield* Setup.use((setup) => setup.check).pipe(Effect.provide(setupLayer(settings)))
-  // Log lines would tear the bars: on a terminal only warnings do.
-  const bars = stderr.columns !== undefined && view.progress && !view.json
-  const level = settings.log.level === "error" || settings.log.level === "fatal" ? "Error" as const : "Warn" as const
-  const pipeline = bars ? Effect.provideService(runPipeline(settings), References.MinimumLogLevel, level) : runPipeline(settings)
-  const progress = yield* Effect.raceFirst(pipeline, follow(ids, viewOf(view))).pipe(Effect.onInterrupt(() => goesOnLater))
+  const progress = yield* Effect.raceFirst(quietly(settings, view, runPipeline(settings)), follow(ids, viewOf(view))).pipe(Effect.onInterrupt(() => goesOnLater))
   yield* conclude(progress)
 })
 
@@ -141,7 +147,7 @@ const requested = Effect.fnUntraced(function*(flags: Flags, settings: AppSetting
   const state = yield* (yield* StreamFollowed).now
   const view = { json: flags.json, progress: settings.snapshot.progress }
   if (state !== "followed") {
-    if (Option.isNone(flags.subscription) && !flags.noWait) return yield* alone(settings, ids, view)
+    if ((state === "no slot" || Option.isNone(flags.subscription)) && !flags.noWait) return yield* alone(settings, ids, view)
     yield* say(`NOTE  no service follows slot "${settings.source.slotName}" now; the copy begins when one does:   pgstream run${sameConfiguration(file)}`)
   }
   if (flags.noWait) return yield* say(`SUCCESS  copy ${ids.join(", ")} requested.   pgstream snapshot watch ${ids[0]}${sameConfiguration(file)}`)

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Setup } from "../../../services/Setup.ts"
+import { checkAlone } from "./SetupAlone.ts"
 import { check } from "./SetupCheck.ts"
 import { destroy } from "./SetupDestroy.ts"
 import { init } from "./SetupInit.ts"
@@ -18,6 +19,7 @@ export const layer = Layer.effect(
       destroy: destroy(parts),
       status: status(parts),
       check: check(parts),
+      checkAlone: checkAlone(parts),
       sql: (options) => SetupPrint.print(parts, options)
     })
   )
