@@ -171,6 +171,52 @@ describe("Notifier, breaker", () => {
     assert.strictEqual(harness.mostFlying, 1)
   })
 
+  const HOUR = 3_600_000
+  const forHours = {
+    ...slow, parkedScheduleMs: [1_000, 5_000, ...Array.from({ length: 8 }, () => 10 * HOUR)],
+    breakerFailures: 5, breakerPauseMs: 4_000, breakerPauseMaxMs: 60_000
+  }
+  for (const order of ["total", "key"] as const) {
+    it(`sees soon that one is up again, though nothing that waits is due for hours (${order}, all of one row)`, () => {
+      let down = true
+      const harness = new Harness({ endpoints: [endpoint("e", { order })], settings: forHours, otherwise: () => (down ? "NoAnswer" : "Ok") })
+      for (let n = 1; n <= 20; n++) {
+        harness.offer([insert(n, 0, "one"), commit(n)])
+        harness.pass(1_000)
+      }
+      harness.pass(2 * HOUR)
+      const tried = harness.sent.length
+      assert.isTrue(harness.store.ofEndpoint("e").every(({ state }) => state === "waiting"), "being tried early does not use up the schedule")
+      assert.isAtMost(tried, 10 + 7_200 / 30, "one request a pause")
+      down = false
+      harness.pass(62_000)
+      assert.deepStrictEqual(harness.sent.slice(tried).map(({ sequence }) => sequence), Array.from({ length: 20 }, (_, i) => i + 1))
+      assert.strictEqual(harness.store.rows.size, 0)
+    })
+  }
+
+  it("tries what was never tried before rows that failed", () => {
+    let down = true
+    const hangsFor = Object.fromEntries([1, 2, 3, 4].map((n) => [idOf(n), Array.from({ length: 500 }, () => "NoAnswer" as const)]))
+    const harness = new Harness({
+      settings: { ...slow, parkedScheduleMs: Array.from({ length: 100 }, () => 2_000), breakerFailures: 3, breakerPauseMs: 4_000, breakerPauseMaxMs: 8_000 },
+      otherwise: () => (down ? "NoAnswer" : "Ok"), script: hangsFor
+    })
+    harness.offer(rows(1, "a", "b", "c", "d"))
+    harness.pass(1_200)
+    for (let n = 5; n < 25; n++) {
+      harness.offer([insert(n, 0, `row${n}`), commit(n)])
+      harness.pass(50)
+    }
+    assert.isAtLeast(harness.store.ofEndpoint("e").length, 4)
+    const tried = harness.sent.length
+    down = false
+    harness.pass(8_000)
+    const numbers = harness.sent.slice(tried).map(({ sequence }) => sequence)
+    assert.isAbove(numbers[0]!, 4)
+    assert.strictEqual(new Set(numbers.filter((sequence) => sequence > 4)).size, 20)
+  })
+
   it("holds the rate of an endpoint", () => {
     const harness = new Harness({ endpoints: [endpoint("e", { rate: 10, concurrency: 64 })], latencyMs: 1 })
     harness.offer(rows(1, ...Array.from({ length: 50 }, (_, i) => `r${i}`)))

@@ -32,6 +32,8 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   readonly segments: SegmentSide
   /** All rows are due in the next round. */
   force = false
+  /** While it is tried with one request whether it is up: a round found no row that is due, or one was tried before its time. */
+  private probe: "none" | "noneDue" | "early" = "none"
   private readonly schedule: FeedSchedule
 
   constructor(parts: LanesParts, endpoint: Endpoint, link: LanesLink, count: { readonly count: number; readonly epoch: string }) {
@@ -95,6 +97,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.segments.takeBuffered()
     this.reachFuture()
     if (this.segments.mustRead && this.mayTake(!this.segments.isRereading, READ_SHARE)) this.work.read(this)
+    if (this.probe === "noneDue") this.probeEarly()
     this.attempts.pump()
   }
 
@@ -176,6 +179,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
 
   gateChanged(): void {
     const { gate } = this.attempts
+    this.probe = "none"
     if (gate.state === "open") {
       this.giveWay("it seems to be down")
       this.wakeLater()
@@ -299,7 +303,17 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   roundEnded(round: FeedRound, isWhole: boolean, scanMs: number): void {
     this.table.endRound(round, isWhole)
     this.schedule.ended(scanMs)
+    if (isWhole && this.isProbing && this.probe === "none") this.probe = "noneDue"
     this.pumpSegments()
+  }
+
+  /** Nothing else could show that it is up again: the oldest row is tried, though it is not due for hours. */
+  private probeEarly(): void {
+    if (!this.isProbing || this.lanes.size > 0 || !this.table.hasRows) return
+    if (this.segments.hasUnread && this.mayTake(!this.segments.isRereading, READ_SHARE)) return
+    this.probe = "early"
+    this.force = true
+    this.schedule.requestNow()
   }
 
   private beginRound(): boolean {
