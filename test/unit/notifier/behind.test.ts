@@ -5,12 +5,13 @@ import { SimulatedSegments } from "../../support/SimulatedSegments.ts"
 const size = 1_000
 const small = { maxEndpointBytes: 5_000, maxQueueBytes: 1_000_000 }
 
-/** `ms` of a stream of one event each 10 ms. */
+/** `ms` of a stream of one event each 10 ms; as in the pipeline, nothing is offered before the last chunk was taken. */
 const stream = (harness: Harness, from: number, ms: number): number => {
-  let n = from
-  for (let at = 0; at < ms; at += 10) {
-    harness.offer([insert(n, 0, `row${n}`, size), commit(n)])
-    n++
+  const end = from + ms / 10
+  let [n, last] = [from, { admitted: true }]
+  for (let at = 0; n < end; at += 10) {
+    assert.isBelow(at, ms + 60_000, "held for ever")
+    for (; last.admitted && n < end && n - from <= at / 10; n++) last = harness.offer([insert(n, 0, `row${n}`, size), commit(n)])
     harness.pass(10)
   }
   return n
@@ -35,6 +36,20 @@ describe("Notifier, an endpoint that is slow", () => {
     assert.strictEqual(new Set(harness.sent.filter((sent) => sent.endpoint === "fast").map(({ id }) => id)).size, next - 1)
     assert.isAbove(harness.segments.ids("slow").length, 150)
     assert.isBelow(harness.segments.ids("fast").length, 1)
+  })
+
+  it("costs a third one nothing: beside a dead and a slow one each event is sent as it comes", () => {
+    const harness = new Harness({
+      endpoints: [endpoint("dead"), endpoint("slow"), endpoint("fast")], settings: small,
+      latencyOf: (to) => (to === "dead" ? 600_000 : to === "slow" ? 200 : 5)
+    })
+    stream(harness, 1, 10_000)
+    const sentAt = harness.sent.filter((sent) => sent.endpoint === "fast").map(({ atMs }) => atMs)
+    const late = sentAt.map((atMs, i) => atMs - sentAt[0]! - 10 * i)
+    assert.strictEqual(late.length, 1_000)
+    assert.isAbove(Math.max(...late), 100, "they do hold it, at first")
+    assert.isAtMost(Math.max(...late), 2 * 250 + 100, "never longer than each of them may")
+    assert.isAtMost(Math.max(...late.slice(200)), 20, "as it comes, from the second second on")
   })
 
   it("alone is only waited for: its backlog drains through the lanes", () => {
