@@ -12,7 +12,7 @@ import type { TableShape } from "./TableShape.ts"
 import * as TypeName from "./TypeName.ts"
 
 /** Bytes of one slab. A body keeps its slab: who keeps one for long copies it. A larger slab gains nothing (measured). */
-const SLAB_BYTES = 64 * 1024
+export const SLAB_BYTES = 64 * 1024
 /** Slabs that are kept while no body is in them. */
 const FREE_SLABS = 64
 /** A body up to this worst-case size is written without counting first. */
@@ -129,14 +129,20 @@ const escapedBytes = (row: Row): number => {
 /** Writes bodies. Not shared between fibers that interleave inside `write`, which nothing does: it is synchronous. */
 export class BodyWriter {
   /** Counts what bodies hold, in whole slabs. */
-  readonly slabs = new Slabs(SLAB_BYTES, FREE_SLABS)
+  readonly slabs: Slabs
   /** Where the last body is. Who holds it says when that is not needed any more. */
-  memory: Slab = this.slabs.take()
-  private slab: Buffer = this.memory.bytes
+  memory: Slab
+  private slab: Buffer
   private at = 0
   private transaction: Transaction | undefined = undefined
   /** `{"Data":{"action":"I","timestamp":"…","lsn":"` of that transaction; byte 19 is the action. */
   private head: Buffer = Buffer.alloc(0)
+
+  constructor(slabBytes = SLAB_BYTES) {
+    this.slabs = new Slabs(slabBytes, FREE_SLABS)
+    this.memory = this.slabs.take()
+    this.slab = this.memory.bytes
+  }
 
   /**
    * The body. It keeps its slab (64 KiB, or its own size if larger) in memory, and is not written to again unless that
@@ -197,7 +203,7 @@ export class BodyWriter {
     }
     if (this.at + size <= this.slab.length) return
     this.memory.close()
-    this.memory = this.slabs.take(Math.max(SLAB_BYTES, size))
+    this.memory = this.slabs.take(size)
     this.slab = this.memory.bytes
     this.at = 0
   }

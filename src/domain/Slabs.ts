@@ -50,8 +50,8 @@ export class Slabs {
     this.maxFree = maxFree
   }
 
-  /** What is in it is left from before. A larger one than usual is made for this once. */
-  take(bytes = this.slabBytes): Slab {
+  /** With room for `bytes`. What is in it is left from before. A larger one than usual is made for this once. */
+  take(bytes = 0): Slab {
     const memory = bytes > this.slabBytes
       ? Buffer.allocUnsafeSlow(bytes)
       : this.free.pop() ?? Buffer.allocUnsafeSlow(this.slabBytes)

@@ -126,6 +126,7 @@ const transportOf = (world: World, time: VirtualTime) => {
     replyMs: random.int(0, plan.latencyMs)
   })
   return scripted({
+    beforeCommit: 10,
     later: (ms, run) => time.later(ms, run),
     play,
     started: ({ request, items }) => oracle.started(request.endpointId, items, request.epoch),
@@ -301,7 +302,7 @@ const boot = (world: World): Life => {
     stream, position: world.position, counts: new Map(world.counts), definitions: [], shapes: { tables: [], versions: [] }, versions: ""
   }
   let epochs = 0
-  const grips = { rules: world.rules, random: world.random.next, newEpoch: () => `${world.now}-${epochs++}` }
+  const grips = { rules: world.rules, random: world.random.next, newEpoch: () => `${world.now}-${epochs++}`, slabBytes: 512 }
   const program = Effect.gen(function*() {
     const scope = yield* Scope.make()
     const context = yield* Layer.buildWithScope(layerOf(world, life.time), scope)

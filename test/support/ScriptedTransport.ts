@@ -1,6 +1,8 @@
 /**
  * A transport that plays a script and records what it was asked to send.
  *
+ * The body of a request must stay as it is until its answer, and be the one of its event: the memory of bodies is used again.
+ *
  * `LostReply`: the receiver accepted it and the answer did not arrive. Without a script for an endpoint, or after its
  * end, everything is accepted.
  */
@@ -24,6 +26,12 @@ const itemsOf = ({ id, sequence, body }: OutgoingRequest): Received["items"] => 
   return items.map((item) => ({ id: item.id, sequence: item.sequence ?? 0 }))
 }
 
+/** Position in the body of one event; not that of a batch. */
+const lsnIn = ({ id, body }: OutgoingRequest): number | undefined => {
+  const found = !/^[0-9a-f]{16}-/.test(id) ? null : /"lsn":"([0-9A-F]+)\/([0-9A-F]+)"/.exec(Buffer.from(body).toString("latin1"))
+  return found === null ? undefined : Number.parseInt(found[1]!, 16) * 2 ** 32 + Number.parseInt(found[2]!, 16)
+}
+
 export interface Play {
   readonly answer: Answer
   /** The receiver has it after this; the answer is there after `replyMs` more. */
@@ -35,6 +43,8 @@ export interface ScriptedOptions {
   /** Calls `run` after `ms`, never at once. */
   readonly later: (ms: number, run: () => void) => void
   readonly play: (received: Received) => Play
+  /** What the position in a body is below that of the commit in its event's id. */
+  readonly beforeCommit: number
   readonly started?: (received: Received) => void
   readonly arrived?: (received: Received, accepted: boolean) => void
   readonly ended?: (received: Received, result: AttemptResult) => void
@@ -58,11 +68,15 @@ export const service = (options: ScriptedOptions): WebhookTransport["Service"] =
           const { body, id, sequence, endpointId, epoch } = outgoing
           const request = { body, id, sequence, endpointId, epoch }
           const received: Received = { endpoint, request, items: itemsOf(request) }
+          const before = Buffer.from(body)
+          const lsn = lsnIn(request)
+          if (lsn !== undefined && lsn !== Number.parseInt(id.slice(0, 16), 16) - options.beforeCommit) throw new Error(`${id} is sent with another's body`)
           const { answer, arriveMs, replyMs } = options.play(received)
           options.started?.(received)
           options.later(arriveMs, () => {
             options.arrived?.(received, accepts(answer))
             options.later(replyMs, () => {
+              if (!before.equals(body)) throw new Error(`the body of ${id} was written to before its answer`)
               const result = resultOf(answer)
               options.ended?.(received, result)
               done(result)

@@ -177,11 +177,11 @@ export const layer = Layer.effect(
           lanes === undefined ? write : LiveControl.erase(live, lanes, write))
       })
       withdraw(yield* removed.gone(definitions.current().map((row) => row.id), 0))
-      const bodies = new BodyWriter()
+      const bodies = new BodyWriter(grips.slabBytes)
       const dispatcher = new Dispatcher({
         core, definitions, directory,
         pressure: new Pressure({ core, lanes: directory.lanes, walHeld }),
-        body: (change) => bodies.write(change),
+        bodies,
         added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)
       })
       const loading = loadWaiting({ core, store, log, directory, from: from.position })

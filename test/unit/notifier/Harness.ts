@@ -92,6 +92,8 @@ export interface HarnessOptions {
   readonly counts?: ReadonlyMap<string, EndpointCount>
   /** Rows that select every event, by endpoint; one for each if not given. */
   readonly rows?: { readonly [endpoint: string]: ReadonlyArray<string> }
+  /** Of the memory that bodies are written to; small, so that it is used again and again. */
+  readonly slabBytes?: number
   /** Rows that the store does not have any more. */
   readonly gone?: ReadonlyArray<string>
 }
@@ -229,7 +231,7 @@ export class Harness {
   }
 
   private fork(effect: Effect.Effect<unknown, unknown>): void {
-    const grips = { rules: Rules.all, random: () => 1, newEpoch: () => "00112233aabbccdd" }
+    const grips = { rules: Rules.all, random: () => 1, newEpoch: () => "00112233aabbccdd", slabBytes: this.options.slabBytes ?? 1_024 }
     const context = this.time.context.pipe(Context.add(NotifierGrips, grips), Context.add(FailPoints, { hit: this.options.hit }))
     Effect.runForkWith(context)(
       Effect.catchCause(effect, (cause) => Effect.sync(() => {
@@ -331,6 +333,7 @@ export class Harness {
 
   private transport() {
     return scripted({
+      beforeCommit: 0,
       later: (ms, run) => this.time.later(ms, run),
       play: ({ request }) => {
         const played = this.plays.get(request.id) ?? 0

@@ -7,7 +7,7 @@ import type { AttemptResult } from "../../../domain/Delivery.ts"
 import { describe, liveDelay, looksDown, parkedDelay, retryAfterOf, verdict } from "../../../domain/RetryPolicy.ts"
 import type { BatchLimits, Endpoint, OrderMode } from "../../../domain/Subscription.ts"
 import { Batches } from "./Batches.ts"
-import type { Core } from "./Core.ts"
+import { type Core, READY_FEW } from "./Core.ts"
 import type { Entry } from "./Entry.ts"
 import type { Gate } from "./Gate.ts"
 import type { LaneList } from "./LaneList.ts"
@@ -87,6 +87,7 @@ export class Attempts {
 
   pump(): void {
     if (this.core.stopping || this.owner.isHeld) return
+    this.tellHungry()
     const { batch } = this.owner.endpoint
     if (batch !== undefined) return this.pumpBatches(batch)
     while (this.inFlight < this.limit && this.lanes.hasReady) {
@@ -96,6 +97,10 @@ export class Attempts {
       if (entry === undefined) return
       this.send(entry, now)
     }
+  }
+
+  private tellHungry(): void {
+    if (this.core.sated && this.lanes.readyCount < READY_FEW) this.core.room.openUnsafe()
   }
 
   private pumpBatches(limits: BatchLimits): void {

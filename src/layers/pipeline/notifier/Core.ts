@@ -7,7 +7,9 @@ import * as Latch from "effect/Latch"
 import * as Effect from "effect/Effect"
 import type * as Cause from "effect/Cause"
 import { randomBytes } from "node:crypto"
+import { SLAB_BYTES } from "../../../domain/Body.ts"
 import * as Rules from "../../../domain/Rules.ts"
+import type { Slab } from "../../../domain/Slabs.ts"
 import { Settlement, type Ticket } from "../../../domain/Settlement.ts"
 import type { StreamId } from "../../../domain/StreamId.ts"
 import type { FailPoint } from "../../../services/FailPoints.ts"
@@ -23,6 +25,13 @@ import type { SharedBody } from "./Entry.ts"
 import { always, type Gate } from "./Gate.ts"
 import type { Withdrawn } from "./Withdrawn.ts"
 
+/**
+ * Events that are ready at each live endpoint: with as many the Dispatcher waits, and with so few it goes on. More would
+ * only wait in memory, for so long that V8 moves them to its old generation.
+ */
+export const READY_ENOUGH = 2_048
+export const READY_FEW = 1_024
+
 /** What a test may set: rules, chance. Production provides nothing. */
 export interface NotifierGrips {
   readonly rules: Rules.Rules
@@ -30,16 +39,19 @@ export interface NotifierGrips {
   readonly random: () => number
   /** A new `webhook-epoch`: 16 hex digits. */
   readonly newEpoch: () => string
+  /** Of the memory that bodies are written to. */
+  readonly slabBytes: number
 }
 
 export const NotifierGrips = Context.Reference<NotifierGrips>("pgstream/layers/pipeline/NotifierGrips", {
-  defaultValue: () => ({ rules: Rules.all, random: Math.random, newEpoch: () => randomBytes(8).toString("hex") })
+  defaultValue: () => ({ rules: Rules.all, random: Math.random, newEpoch: () => randomBytes(8).toString("hex"), slabBytes: SLAB_BYTES })
 })
 
 /** A body in memory. */
 interface Held {
   readonly body: Uint8Array
   readonly shared: SharedBody | undefined
+  slab: Slab | undefined
 }
 
 export interface CoreOptions {
@@ -92,6 +104,8 @@ export class Core {
   readonly overfull = new Set<LanesState>()
   /** Those that are behind. */
   readonly behind = new Set<LanesState>()
+  /** The Dispatcher waits since every live endpoint has enough to send: until one has fewer events ready than `READY_FEW`. */
+  sated = false
   /** What else holds the Dispatcher, by name: a write buffer, a budget. */
   private readonly holds = new Set<string>()
   /** Opened when there may be room, something settled, or nothing in flight; and at a failure. */
@@ -124,12 +138,12 @@ export class Core {
   /** Holds the Dispatcher for that reason, or no longer. */
   holdStream(reason: string, on: boolean): void {
     if (on) this.holds.add(reason)
-    else if (this.holds.delete(reason) && !this.full) this.room.openUnsafe()
+    else if (this.holds.delete(reason)) this.openRoom()
   }
 
   setOverfull(lanes: LanesState, on: boolean): void {
     if (on) this.overfull.add(lanes)
-    else if (this.overfull.delete(lanes) && !this.full) this.room.openUnsafe()
+    else if (this.overfull.delete(lanes)) this.openRoom()
   }
 
   isHeldBy(reason: string): boolean {
@@ -142,13 +156,23 @@ export class Core {
 
   /** Of one entry; what its endpoint holds is the endpoint's to count. */
   hold(entry: Held): void {
+    entry.slab?.hold()
     if (entry.shared === undefined || entry.shared.users++ === 0) this.bytes += entry.body.byteLength
   }
 
   release(entry: Held): void {
+    const { slab } = entry
+    if (slab !== undefined) {
+      entry.slab = undefined
+      slab.release()
+    }
     if (entry.shared !== undefined && --entry.shared.users > 0) return
     this.bytes -= entry.body.byteLength
-    if (!this.full) this.room.openUnsafe()
+    this.openRoom()
+  }
+
+  private openRoom(): void {
+    if (!this.sated && !this.full) this.room.openUnsafe()
   }
 
   /** One line for the operator. No value of a row, no body. */

@@ -5,6 +5,7 @@
  * An endpoint that is new is opened in the middle of a chunk: the walk stops before its event and goes on after.
  */
 import * as Effect from "effect/Effect"
+import type { BodyWriter } from "../../../domain/Body.ts"
 import type { Change } from "../../../domain/Change.ts"
 import type { Chunk, Commit, Keepalive, Undecodable } from "../../../domain/Chunk.ts"
 import { placeOf } from "../../../domain/Delivery.ts"
@@ -16,7 +17,7 @@ import type { EndpointId, OrderMode, Subscription } from "../../../domain/Subscr
 import type { NotifierError } from "../../../services/Notifier.ts"
 import type { DefinitionsInForce, Selection } from "../../../services/SubscriptionCache.ts"
 import { CopiedSelection } from "./CopiedSelection.ts"
-import type { Core } from "./Core.ts"
+import { type Core, READY_ENOUGH, READY_FEW } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { Entry, type EventFacts, type SharedBody } from "./Entry.ts"
 import { LOOK_MS, type Pressure } from "./Pressure.ts"
@@ -33,19 +34,22 @@ export interface DispatcherOptions {
   readonly core: Core
   readonly definitions: DefinitionsInForce
   readonly directory: Directory
-  readonly body: (change: Change) => Uint8Array
+  readonly bodies: Pick<BodyWriter, "write" | "memory" | "slabs">
   /** Rows that the stream brought: which of them are gone already is asked before it goes on. */
   readonly added: (rows: ReadonlyArray<Subscription>, xid: number) => Effect.Effect<void>
   readonly pressure: Pressure
 }
 
 const NOTHING = new Uint8Array(0)
+/** Bodies may hold so many times their bytes, and so much more, before those that wait are copied. */
+const SPARSE_FACTOR = 2
+const SPARSE_BYTES = 4 * 1024 * 1024
 
 export class Dispatcher {
   private readonly core: Core
   private readonly definitions: DefinitionsInForce
   private readonly directory: Directory
-  private readonly body: (change: Change) => Uint8Array
+  private readonly bodies: DispatcherOptions["bodies"]
   private readonly added: DispatcherOptions["added"]
   private readonly pressure: Pressure
   private readonly copied: CopiedSelection
@@ -53,6 +57,8 @@ export class Dispatcher {
   private inTransaction = false
   /** An alarm is set that wakes a Dispatcher that waits. */
   private looking = false
+  /** What bodies held, in whole slabs, when those that wait were copied last. */
+  private sparseBytes = 0
 
   private ticket: Ticket
   private items: Chunk["items"] = []
@@ -69,7 +75,7 @@ export class Dispatcher {
     this.definitions = options.definitions
     this.copied = new CopiedSelection(options.definitions)
     this.directory = options.directory
-    this.body = options.body
+    this.bodies = options.bodies
     this.added = options.added
     this.pressure = options.pressure
     this.ticket = new Ticket()
@@ -79,6 +85,7 @@ export class Dispatcher {
     Effect.suspend(() => {
       for (const lanes of this.core.behind) lanes.tryLive()
       this.pressure.look()
+      this.freeMemory()
       this.ticket = this.core.settlement.begin()
       this.items = chunk.items
       this.at = 0
@@ -97,11 +104,36 @@ export class Dispatcher {
     }
     if (!this.core.rules.countsAtCommit) this.markCounts(ticket)
     this.core.settle(ticket)
-    return this.core.full ? this.waitForRoom : Effect.void
+    return this.isHeld ? this.waitForRoom : Effect.void
+  }
+
+  private get isHeld(): boolean {
+    this.core.sated = this.isSated(this.core.sated ? READY_FEW : READY_ENOUGH)
+    return this.core.full || this.core.sated
+  }
+
+  /** Every live endpoint has that many events ready. One that has none to send is waited for by nobody. */
+  private isSated(enough: number): boolean {
+    let count = 0
+    for (const lanes of this.directory.lanes.values()) {
+      if (lanes.behind || lanes.gone) continue
+      if (lanes.readyCount < enough) return false
+      count++
+    }
+    return count > 0
+  }
+
+  /** Bodies that wait behind others for long keep memory that is far larger. */
+  private freeMemory(): void {
+    const { slabs } = this.bodies
+    this.sparseBytes = Math.min(this.sparseBytes, slabs.takenBytes)
+    if (slabs.takenBytes < Math.max(SPARSE_FACTOR * this.core.bytes, this.sparseBytes) + SPARSE_BYTES) return
+    for (const lanes of this.directory.lanes.values()) lanes.keepBodies()
+    this.sparseBytes = slabs.takenBytes
   }
 
   private readonly waitForRoom: Effect.Effect<void> = Effect.suspend(() => {
-    if (!this.core.full || this.core.failure !== undefined) return Effect.void
+    if (!this.isHeld || this.core.failure !== undefined) return Effect.void
     const fromMs = this.core.now()
     this.core.room.closeUnsafe()
     if (!this.looking) {
@@ -189,14 +221,20 @@ export class Dispatcher {
       const mode = lanes.keyMode
       lanes.submit(event, (keys[mode] ??= keysOf(change, mode)), selections[i]!.selectedBy, number, this.ticket)
     }
+    event.slab?.release()
   }
 
   private factsOf(change: Change, endpoints: number): EventFacts {
     const shared: SharedBody | undefined = endpoints > 1 ? { users: 0, kept: undefined } : undefined
+    const body = this.bodies.write(change)
+    const slab = this.bodies.memory
+    // Until all have it: the first may be done with it before the last.
+    slab.hold()
     return {
       id: EventId.of(change),
-      body: this.body(change),
+      body,
       shared,
+      slab,
       commitLsn: change.transaction.commitLsn,
       ordinal: placeOf(change),
       table: this.tableOf(change),
@@ -248,6 +286,7 @@ export class Dispatcher {
       id: EventId.of({ ...item, sub: -1 }),
       body: NOTHING,
       shared: undefined,
+      slab: undefined,
       commitLsn: item.transaction.commitLsn,
       ordinal: placeOf({ ordinal: item.ordinal, sub: -1 }),
       table: item.table ?? "",
@@ -262,6 +301,7 @@ export class Dispatcher {
       id: EventId.of(change),
       body: NOTHING,
       shared: undefined,
+      slab: undefined,
       commitLsn: change.transaction.commitLsn,
       ordinal: placeOf(change),
       table: this.tableOf(change),

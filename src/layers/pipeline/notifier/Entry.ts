@@ -6,6 +6,7 @@ import type { Delivery } from "../../../domain/Delivery.ts"
 import type { Key } from "../../../domain/Key.ts"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import type { Ordered, Slot } from "../../../domain/Order.ts"
+import type { Slab } from "../../../domain/Slabs.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { EndpointId, SubscriptionId } from "../../../domain/Subscription.ts"
 import type { ParkedDelivery, ParkedState } from "../../../services/ParkedDeliveries.ts"
@@ -29,6 +30,8 @@ export interface EventFacts {
   readonly id: string
   readonly body: Uint8Array
   readonly shared: SharedBody | undefined
+  /** The memory that the body is in, where that is used again: who keeps the body holds it. */
+  readonly slab: Slab | undefined
   readonly commitLsn: Lsn
   readonly ordinal: number
   readonly table: string
@@ -50,6 +53,8 @@ export class Entry implements Delivery, Ordered {
   attempts = 0
 
   readonly shared: SharedBody | undefined
+  /** Held from `hold` to `release` of the core, or until its body is copied: after that, the body's bytes are another's. */
+  slab: Slab | undefined
   /** Settled by acceptance or by the table; `undefined` for a row that was fed: it is settled. */
   ticket: Ticket | undefined
   /** A row of the table has it. */
@@ -95,6 +100,7 @@ export class Entry implements Delivery, Ordered {
     this.table = event.table
     this.kind = event.kind
     this.shared = event.shared
+    this.slab = event.slab
     this.ticket = ticket
     this.stored = stored
   }
@@ -104,18 +110,23 @@ export class Entry implements Delivery, Ordered {
     return this.stored || this.item !== undefined
   }
 
-  /** It stays for longer: a copy of its body, since that keeps the bodies beside it in memory. The bytes counted stay the same. */
+  /**
+   * It stays for longer: a copy of its body, since that keeps the bodies beside it in memory. The bytes counted stay the
+   * same. Not while a request is out with it, which reads them where they are.
+   */
   keepBody(): void {
-    const { body, shared } = this
-    if (body.buffer.byteLength < 2 * body.byteLength) return
+    const { body, shared, slab } = this
+    if (slab === undefined) return
     if (shared === undefined) this.body = new Uint8Array(body)
     else this.body = shared.kept ??= new Uint8Array(body)
+    this.slab = undefined
+    slab.release()
   }
 }
 
 /** A row of the table, on its way through the lanes. */
 export const fromRow = (row: ParkedDelivery, epoch: string): Entry => {
-  const entry = new Entry(row.endpointId, row.epoch === "" ? epoch : row.epoch, { ...row, shared: undefined }, row.keys, row.sequence, row.selectedBy, undefined, true)
+  const entry = new Entry(row.endpointId, row.epoch === "" ? epoch : row.epoch, { ...row, shared: undefined, slab: undefined }, row.keys, row.sequence, row.selectedBy, undefined, true)
   entry.attempts = row.attempts
   entry.retries = row.retries
   entry.dueAtMs = row.dueAtMs

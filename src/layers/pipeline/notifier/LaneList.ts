@@ -57,6 +57,10 @@ export class LaneList {
     return !this.ready.isEmpty
   }
 
+  get readyCount(): number {
+    return this.ready.size
+  }
+
   /** The oldest, whatever it waits for. */
   get oldest(): Entry | undefined {
     return this.first

@@ -153,6 +153,16 @@ export abstract class LanesState implements WriteOwner {
     return this.lanes.bytes - this.attempts.flyingBytes
   }
 
+  /** Events that could be sent at once. */
+  get readyCount(): number {
+    return this.lanes.readyCount
+  }
+
+  /** Copies the bodies that wait, so that the memory that they are in with others may be used again. */
+  keepBodies(): void {
+    for (const entry of this.lanes.notFlying()) entry.keepBody()
+  }
+
   get fedBytes(): number {
     return this.lanes.fedBytes
   }

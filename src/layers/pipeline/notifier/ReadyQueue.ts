@@ -10,6 +10,11 @@ export class ReadyQueue {
     return this.items.length === 0
   }
 
+  /** Those that were put in and not taken out. */
+  get size(): number {
+    return this.items.length - this.head
+  }
+
   push(entry: Entry): void {
     this.items.push(entry)
   }

@@ -5,6 +5,7 @@
 import type { Key } from "../../../domain/Key.ts"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import type { SegmentEvent, SegmentTarget } from "../../../domain/Segment.ts"
+import type { Slab } from "../../../domain/Slabs.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { EndpointId, SubscriptionId } from "../../../domain/Subscription.ts"
 import type { EventFacts, SharedBody } from "./Entry.ts"
@@ -61,6 +62,7 @@ export class SegmentItem implements SegmentTarget {
 export class BufferedEvent implements SegmentEvent {
   readonly id: string
   readonly body: Uint8Array
+  /** The same for all that are sent it. */
   readonly shared: SharedBody
   readonly commitLsn: Lsn
   readonly ordinal: number
@@ -68,16 +70,12 @@ export class BufferedEvent implements SegmentEvent {
   readonly kind: string
   readonly targets: Array<SegmentItem> = []
   readonly ticket: Ticket
-  /** What it was made of: the same for all that are sent it. */
-  readonly facts: EventFacts
+  slab: Slab | undefined = undefined
 
   constructor(event: EventFacts, ticket: Ticket) {
     const shared = event.shared ?? { users: 0, kept: undefined }
-    // A body is a piece of a larger buffer, which would stay in memory with it.
-    const isPiece = event.body.buffer.byteLength >= 2 * event.body.byteLength
-    this.facts = event
     this.id = event.id
-    this.body = isPiece ? (shared.kept ??= new Uint8Array(event.body)) : event.body
+    this.body = event.slab === undefined ? event.body : (shared.kept ??= new Uint8Array(event.body))
     this.shared = shared
     this.commitLsn = event.commitLsn
     this.ordinal = event.ordinal

@@ -184,7 +184,7 @@ export class SegmentSide {
   }
 
   private meetStored(event: Segment["events"][number], segment: number, index: number): boolean {
-    const facts: EventFacts = { ...event, shared: undefined }
+    const facts: EventFacts = { ...event, shared: undefined, slab: undefined }
     if (this.isRereading) {
       const known = this.handed[this.at]!
       if (known.id !== event.id) throw new Error(`segment ${segment} has ${event.id} at ${index}, where it had ${known.id}`)

@@ -47,7 +47,7 @@ export class SegmentWriter {
   /** The last event may get more targets until another event comes. */
   add(side: SegmentSide, event: EventFacts, target: SegmentTarget, ticket: Ticket): void {
     let last = this.queue.at(-1)
-    if (last === undefined || last.facts !== event) {
+    if (last === undefined || last.shared !== event.shared) {
       last = new BufferedEvent(event, ticket)
       this.queue.push(last)
       this.added++

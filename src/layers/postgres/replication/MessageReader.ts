@@ -85,7 +85,7 @@ export class MessageReader implements ByteReader {
   }
 
   #renew(needed: number, pending: number): void {
-    const memory = this.#slabs.take(Math.max(SLAB_BYTES, needed))
+    const memory = this.#slabs.take(needed)
     this.#slab.copy(memory.bytes, 0, this.#start, this.#end)
     this.#memory.close()
     this.#memory = memory
