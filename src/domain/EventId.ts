@@ -31,3 +31,8 @@ export const of = (change: Identified): EventId => {
   const id = change.transaction.idPrefix + change.ordinal
   return change.sub < 0 ? id : `${id}-${change.sub}`
 }
+
+const FORM = /^(?:[0-9a-f]{16}-(?:m|[0-9a-f]{1,15}-\d{1,10}(?:-\d{1,10})?)|(?:s|b|test|notice)-[\w-]{1,100})$/
+
+/** Something that is sent as `webhook-id`: also that of a batch (`b-`), a test or a notice. */
+export const isOne = (text: string): boolean => FORM.test(text)

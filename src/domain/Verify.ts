@@ -5,6 +5,7 @@
  * given (at the checkpoint) = delivered + waiting + dead + suspended + withdrawn + purged. Delivered ones are not
  * recorded one by one, so they are what is left: a receiver's list is what proves them.
  */
+import * as EventId from "./EventId.ts"
 import * as Ranges from "./Ranges.ts"
 import type { SeenNumbers } from "./SeenNumbers.ts"
 
@@ -55,6 +56,8 @@ export interface Received {
 export interface Comparison {
   /** Delivered, says the service, and not in the list. */
   readonly missing: Ranges.Ranges
+  /** The same of a list with numbers that has ids without one, too: they may be among these, or be of events that it has by number. */
+  readonly unproven: Ranges.Ranges
   /** Ids that the log has as accepted and the list has not; only where the list has ids alone. */
   readonly missingIds: ReadonlyArray<string>
   /** Ids alone: so many events fewer than were delivered. 0 where the list has numbers. */
@@ -74,11 +77,13 @@ export const compare = (known: Known, { ids, numbers }: Received): Comparison =>
   const seen = numbers.seen(1)
   const settled = Ranges.intersect(seen, Ranges.between(1, known.given))
   const exact = ids.size === 0
+  const lacks = Ranges.subtract(delivered, seen)
   return {
-    missing: exact ? Ranges.subtract(delivered, seen) : Ranges.empty,
+    missing: exact ? lacks : Ranges.empty,
+    unproven: exact || seen.length === 0 ? Ranges.empty : lacks,
     missingIds: exact ? [] : known.accepted.flatMap(({ id, sequence }) =>
       ids.has(id) || sequence === 0 || Ranges.has(seen, sequence) ? [] : [id]),
-    fewer: exact ? 0 : Math.max(0, Ranges.size(delivered) - Ranges.size(settled) - ids.size),
+    fewer: exact ? 0 : Math.max(0, Ranges.size(lacks) - ids.size),
     twice: numbers.seen(2),
     twiceIds: [...ids].flatMap(([id, times]) => (times > 1 ? [id] : [])),
     unsettled: Ranges.subtract(seen, settled),
@@ -87,9 +92,9 @@ export const compare = (known: Known, { ids, numbers }: Received): Comparison =>
   }
 }
 
-/** Something that the service takes for delivered is not in the list. */
-export const isMissing = ({ fewer, missing, missingIds }: Comparison): boolean =>
-  missing.length > 0 || missingIds.length > 0 || fewer > 0
+/** Something that the service takes for delivered is not in the list, or may not be. */
+export const isMissing = ({ fewer, missing, missingIds, unproven }: Comparison): boolean =>
+  missing.length > 0 || unproven.length > 0 || missingIds.length > 0 || fewer > 0
 
 /** One line of a receiver's list. */
 export interface ReceivedLine {
@@ -118,7 +123,7 @@ const fromJson = (line: string): ReceivedLine | undefined => {
   const fields = new Map(Object.entries({ ...all, ...headers }).map(([name, value]) => [name.toLowerCase(), value]))
   const field = (name: string) => textOf(fields.get(`webhook-${name}`) ?? fields.get(name))
   const read = { endpointId: field("endpoint"), epoch: field("epoch"), sequence: sequenceOf(field("sequence")), id: field("id") }
-  return read.sequence === undefined && read.id === undefined ? undefined : read
+  return read.sequence === undefined && (read.id === undefined || !EventId.isOne(read.id)) ? undefined : read
 }
 
 /**
@@ -138,5 +143,6 @@ export const parseLine = (text: string): ReceivedLine | undefined => {
   }
   const sequence = sequenceOf(first)
   if (sequence !== undefined) return { ...none, sequence }
-  return /^[\w.:-]{3,200}$/.test(first) ? { ...none, id: first } : undefined
+  // A heading, say, is none: as an id it would stand for an event that came.
+  return EventId.isOne(first) ? { ...none, id: first } : undefined
 }

@@ -71,6 +71,6 @@ export const numbers = (known: KnownEndpoint, scope: TokenScope) => {
 }
 
 export const comparison = (found: VerifyNumbers.Comparison) => ({
-  missing: account(found.missing), missing_ids: found.missingIds, fewer: found.fewer, twice: account(found.twice), twice_ids: found.twiceIds,
+  missing: account(found.missing), unproven: account(found.unproven), missing_ids: found.missingIds, fewer: found.fewer, twice: account(found.twice), twice_ids: found.twiceIds,
   not_settled_yet: account(found.unsettled), received_anyway: account(found.anyway), exact: found.exact
 })

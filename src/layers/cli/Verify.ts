@@ -83,6 +83,9 @@ const named = Effect.fnUntraced(function*(known: KnownEndpoint) {
 const told = Effect.fnUntraced(function*(found: Numbers.Comparison, list: List) {
   const some = (ids: ReadonlyArray<string>) => `${ids.slice(0, NAMED).join(", ")}${ids.length > NAMED ? ` and ${ids.length - NAMED} more` : ""}`
   if (found.missing.length > 0) yield* print(`MISSING: ${Ranges.format(found.missing, NAMED)} (${Ranges.size(found.missing)})`)
+  if (found.unproven.length > 0) {
+    yield* print(`MISSING, unless among the ${list.ids.size} lines that have an id and no number: ${Ranges.format(found.unproven, NAMED)} (${Ranges.size(found.unproven)})`)
+  }
   if (found.missingIds.length > 0) yield* print(`MISSING: ${some(found.missingIds)}`)
   if (found.fewer > 0) {
     yield* print(`MISSING: at least ${found.fewer} events; ids alone do not say which. Let the receiver record webhook-sequence and webhook-epoch.`)
@@ -93,7 +96,10 @@ const told = Effect.fnUntraced(function*(found: Numbers.Comparison, list: List) 
   if (found.unsettled.length > 0) yield* print(`not settled yet: ${Ranges.format(found.unsettled, NAMED)}`)
   if (list.others > 0) yield* say(`${list.others} lines are of another endpoint or epoch.`)
   if (list.unread > 0) yield* say(`${list.unread} lines hold neither a number nor an id.`)
-  if (!Numbers.isMissing(found)) yield* print("Nothing is missing.")
+  if (Numbers.isMissing(found)) return
+  yield* print(found.exact || list.numbers.count > 0
+    ? "Nothing is missing."
+    : "Nothing is seen to be missing: as many came as were delivered. Ids alone prove no more; let the receiver record webhook-sequence and webhook-epoch.")
 })
 
 const MISSING = new CommandFailed({ exitCode: 1, text: "" })

@@ -42,11 +42,23 @@ describe("the balance of an endpoint", () => {
       assert.deepStrictEqual(found.anyway, Ranges.fromNumbers(received.filter((n) => n <= given && dead.includes(n))))
     }), { arbitrary: { runs: 300 } })
 
+  it("a list of numbers with a few ids proves nothing by these", () => {
+    const some = { numbers: seenOf([1, 2, 3, 5]), ids: new Map([["0000000001a2b3c4-2f0-5", 1]]) }
+    const found = Verify.compare(known(5), some)
+    assert.deepStrictEqual([found.missing, Ranges.format(found.unproven), found.fewer, found.exact], [Ranges.empty, "4", 0, false])
+    assert.isTrue(Verify.isMissing(found))
+    const whole = Verify.compare(known(5), { ...some, numbers: seenOf([1, 2, 3, 4, 5]) })
+    assert.isFalse(Verify.isMissing(whole))
+    const fewer = Verify.compare(known(7), some)
+    assert.deepStrictEqual([Ranges.format(fewer.unproven), fewer.fewer], ["4, 6-7", 2])
+  })
+
   it("ids alone: what the log knows by name, and how many fewer there are", () => {
     const accepted = [{ id: "id-3", sequence: 3 }, { id: "id-2", sequence: 2 }, { id: "s-1", sequence: 0 }]
     const found = Verify.compare({ ...known(3), accepted }, { numbers: seenOf([]), ids: new Map([["id-3", 2], ["id-1", 1]]) })
     assert.isFalse(found.exact)
     assert.deepStrictEqual([found.missingIds, found.fewer, found.twiceIds], [["id-2"], 1, ["id-3"]])
+    assert.deepStrictEqual(found.unproven, Ranges.empty)
     assert.isTrue(Verify.isMissing(found))
   })
 })
@@ -68,7 +80,13 @@ describe("a line of a receiver's list", () => {
     assert.deepStrictEqual(line("{\"headers\":{\"Webhook-Id\":\"a\",\"Webhook-Sequence\":\"5\"},\"body\":{}}"), { id: "a", sequence: 5 })
     assert.deepStrictEqual(line("{\"id\":\"a\",\"sequence\":7}"), { id: "a", sequence: 7 })
   })
+  it("has an id of each form", () => {
+    for (const id of ["0000000001a2b3c4-2f0-5", "0000000001a2b3c4-2f0-5-12", "0000000001a2b3c4-m", `s-${"0".repeat(32)}`, "b-0000000001a2b3c4-2f0-5-100"]) {
+      assert.deepStrictEqual(line(id), { id })
+      assert.deepStrictEqual(line(JSON.stringify({ "webhook-id": id })), { id })
+    }
+  })
   it("or it cannot be read", () => {
-    for (const text of ["", "{", "{}", "[1]", "a b c", "x y", "epoch -1", "\"quoted id\""]) assert.isUndefined(line(text), text)
+    for (const text of ["", "{", "{}", "[1]", "a b c", "x y", "epoch -1", "\"quoted id\"", "webhook-sequence", "17:", "{\"id\":\"a\"}"]) assert.isUndefined(line(text), text)
   })
 })
