@@ -21,8 +21,7 @@ const MAX_COMMANDS = 100
 
 const STORE_AWAY = "The store of the deliveries, or the source that names the stream, does not answer now; try again."
 const STORE_REFUSED = "The store of the deliveries answered with an error; the service's log has it. What is wrong with it:   pgstream status"
-const NOT_THERE = "No delivery of this endpoint has this id among what is stored and what the log has. One that was delivered is not kept; "
-  + "one of an endpoint that is behind may wait in a segment:   GET /webhooks/deliveries/counts"
+const NOT_THERE = "No delivery of this endpoint has this id among what is stored and what the log has. One that was delivered is not kept."
 const NO_COMMAND = "No command has this id; they are kept for 30 days. What there is:   GET /webhooks/deliveries/commands"
 const NOTHING_SAID = "says which deliveries are meant by nothing; say it, or that all are: {\"all\": true}"
 
