@@ -96,6 +96,8 @@ export interface HarnessOptions {
   readonly slabBytes?: number
   /** Rows that the store does not have any more. */
   readonly gone?: ReadonlyArray<string>
+  /** Notices that a process before has told: kind and endpoint. */
+  readonly told?: ReadonlyArray<string>
 }
 
 /** A row that selects everything: its URL is its name. */
@@ -125,6 +127,8 @@ export class Harness {
   /** Endpoints that events were appended to segments for, one by one. */
   readonly appended: Array<string> = []
   readonly notices: Array<string> = []
+  /** States that were told and are not over, those of a process before, too. */
+  private readonly told: Set<string>
   /** What the Notifier decided about endpoints. */
   readonly states: Array<string> = []
   readonly sent: Array<Sent> = []
@@ -148,6 +152,7 @@ export class Harness {
   constructor(options: HarnessOptions = {}) {
     this.options = options
     this.gone = new Set(options.gone)
+    this.told = new Set(options.told)
     this.store = options.store ?? new SimulatedStore()
     this.segments = options.segments ?? new SimulatedSegments()
     this.endpoints = new Map((options.endpoints ?? [endpoint("e")]).map((each) => [each.id, each]))
@@ -285,8 +290,13 @@ export class Harness {
       Layer.succeed(Segments, this.watched(this.segments.service(this.time.sleep, timing))),
       Layer.succeed(WalHeld, { bytes: () => this.options.walHeld?.() ?? 0, keepBytes: () => this.options.walKept ?? Infinity }),
       Layer.succeed(Notices, {
-        tell: ({ kind, endpointId }) => this.notices.push(`${kind} ${endpointId}`),
-        over: (kind, endpointId) => this.notices.push(`${kind} ${endpointId} is over`)
+        tell: ({ kind, endpointId }) => {
+          this.told.add(`${kind} ${endpointId}`)
+          this.notices.push(`${kind} ${endpointId}`)
+        },
+        over: (kind, endpointId) => {
+          if (this.told.delete(`${kind} ${endpointId}`)) this.notices.push(`${kind} ${endpointId} is over`)
+        }
       }),
       Layer.succeed(Endpoints, Endpoints.of({
         get: (id) => this.endpoints.get(id), fetch: (id) => Effect.succeed(this.endpoints.get(id)), changes: this.changes

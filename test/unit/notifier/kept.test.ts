@@ -1,6 +1,7 @@
 /** What an endpoint keeps, and for how long: budgets, suspension, the numbers of what is not sent, the breaker, notices. */
 import { assert, describe, it } from "vitest"
 import { commit, endpoint, Harness, idOf, insert, rows, undecodable } from "./Harness.ts"
+import { SimulatedStore } from "../../support/SimulatedStore.ts"
 
 const slow = { retryInitialMs: 100, retryMaxMs: 400, parkAfterMs: 1_000, parkedScheduleMs: [60_000, 60_000], refusedScheduleMs: [60_000, 60_000] }
 const paused = endpoint("e", { paused: true })
@@ -237,6 +238,33 @@ describe("Notifier, breaker", () => {
     harness.change("e", endpoint("e", { concurrency: 1 }))
     harness.pass(2_000)
     assert.deepStrictEqual(harness.ids.slice(1).sort(), [idOf(1), idOf(2), idOf(3)])
+  })
+})
+
+describe("Notifier, notices of a process before", () => {
+  const barrier = { ...insert(2, 0, "a"), kind: "T" as const, newRow: () => undefined }
+  const settings = { ...slow, parkedScheduleMs: [7_200_000] }
+
+  it("of a barrier: over where there is none any more, and told again of the next", () => {
+    const harness = new Harness({ settings, told: ["barrier_waiting e"], otherwise: () => "NoAnswer" })
+    harness.offer(rows(1, "a"))
+    harness.pass(2_000)
+    assert.deepStrictEqual(harness.notices, ["barrier_waiting e is over"])
+    harness.offer([barrier, commit(2)])
+    harness.pass(3_700_000)
+    assert.deepStrictEqual([...new Set(harness.notices)], ["barrier_waiting e is over", "barrier_waiting e"])
+  })
+
+  it("of a barrier that waits on: not over", () => {
+    const store = new SimulatedStore()
+    const first = new Harness({ settings, store, otherwise: () => "NoAnswer" })
+    first.offer([...rows(1, "a"), barrier, commit(2)])
+    first.pass(5_000)
+    first.close()
+    const counts = new Map([["e", { count: 2, epoch: "00112233aabbccdd" }]])
+    const harness = new Harness({ settings, store, position: 250, counts, told: ["barrier_waiting e"], otherwise: () => "NoAnswer" })
+    harness.pass(100_000)
+    assert.isEmpty(harness.notices)
   })
 })
 

@@ -12,6 +12,8 @@ import { untilDone } from "./ParkWriter.ts"
 const PAUSE_MS = 1_000
 /** A barrier that has waited for so long is told of, ms. */
 const BARRIER_MS = 3_600_000
+/** It has none. */
+const NONE = Infinity
 
 export interface WatchOptions {
   readonly core: Core
@@ -74,11 +76,12 @@ const blockedOf = ({ id, mode }: EndpointLanes): string =>
 
 const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: Map<EndpointLanes, number>): void => {
   const now = core.now()
-  const from = since.get(lanes)
+  const known = since.get(lanes)
+  const from = known === NONE ? undefined : known
   if (isBarrierGone(lanes, from)) {
-    if (from === undefined) return
-    since.delete(lanes)
-    core.notices?.over("barrier_waiting", lanes.id)
+    // At the first look, too: a process before may have told of one.
+    if (known !== NONE) core.notices?.over("barrier_waiting", lanes.id)
+    since.set(lanes, NONE)
   } else if (from === undefined) since.set(lanes, now)
   else if (now - from >= BARRIER_MS) {
     core.notices?.tell({
