@@ -207,16 +207,17 @@ export const backlog = async (
   }
 }
 
-/** Until the slot has acknowledged what is written now. `at`: the share of it so far. */
-export const acknowledged = async (site: Site, running: Started, at: (share: number) => void = () => {}): Promise<void> => {
+/** Until the slot has acknowledged what is written now. `at`: the share of it so far, and whether the slot is read. */
+export const acknowledged = async (site: Site, running: Started, at: (share: number, read: boolean) => void = () => {}): Promise<void> => {
   const end = await site.session.ask("SELECT pg_current_wal_insert_lsn()")
   let [best, since] = [-1, Date.now()]
   let whole: number | undefined
   for (;;) {
-    const left = Number(await site.session.ask(`SELECT '${end}'::pg_lsn - confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = '${site.database}'`))
+    const [text, active] = (await site.session.ask(`SELECT '${end}'::pg_lsn - confirmed_flush_lsn, active FROM pg_replication_slots WHERE slot_name = '${site.database}'`)).split("|")
+    const left = Number(text)
     whole ??= Math.max(1, left)
     if (left <= 0) return
-    at(1 - left / whole)
+    at(1 - left / whole, active === "t")
     if (best < 0 || left < best) [best, since] = [left, Date.now()]
     if (running.child.exitCode !== null || Date.now() - since > STALL_LIMIT_MS) throw new Error(`the slot does not get on, ${left} bytes are left: ${running.log()}`)
     await wait(50)
