@@ -2,7 +2,8 @@
  * What events are ordered by (DESIGN.md "Order").
  *
  * Two keys conflict if a leaf or root of one is a leaf or root of the other, and one is the whole table, or their
- * definitions differ, or their values agree. Hashes may collide: a collision only serialises.
+ * definitions differ, or their values agree. Hashes may collide: a collision only serialises. The key of a `total` endpoint
+ * conflicts with every key: its order may have been another before.
  */
 export interface Key {
   /** The table that has the row: its oid, or a negative hash of its name where no oid is known. */
@@ -16,7 +17,11 @@ export interface Key {
 }
 
 export const WHOLE = 0
+/** Leaf and root of the one key of a `total` endpoint. No table has oid 0. */
+export const EVERYTHING = 0
 
 export const conflicts = (a: Key, b: Key): boolean =>
-  (a.leaf === b.leaf || a.leaf === b.root || a.root === b.leaf || a.root === b.root) &&
-  (a.value === WHOLE || b.value === WHOLE || a.definition !== b.definition || a.value === b.value)
+  a.leaf === EVERYTHING || b.leaf === EVERYTHING || (
+    (a.leaf === b.leaf || a.leaf === b.root || a.root === b.leaf || a.root === b.root) &&
+    (a.value === WHOLE || b.value === WHOLE || a.definition !== b.definition || a.value === b.value)
+  )

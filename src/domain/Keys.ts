@@ -8,13 +8,13 @@
  */
 import { type Change, type Relation, type Row, ValueClass } from "./Change.ts"
 import { keyDefinition, type KeyDefinition, keyPlaces } from "./Identity.ts"
-import { type Key, WHOLE } from "./Key.ts"
+import { EVERYTHING, type Key, WHOLE } from "./Key.ts"
 import type { OrderMode } from "./Subscription.ts"
 
 const NONE: ReadonlyArray<Key> = []
 
-/** The one key of every event of a `total` endpoint. No table has oid 0. */
-export const TOTAL: ReadonlyArray<Key> = [{ leaf: 0, root: 0, definition: 0, value: 1 }]
+/** The one key of every event of a `total` endpoint. */
+export const TOTAL: ReadonlyArray<Key> = [{ leaf: EVERYTHING, root: EVERYTHING, definition: 0, value: 1 }]
 
 const OFFSET = 0x811c9dc5
 const PRIME = 0x01000193

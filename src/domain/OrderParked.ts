@@ -3,7 +3,7 @@
  *
  * One `Map` access a table id for a row key, whatever is parked. Values are hashes: a collision only serialises.
  */
-import { type Key, WHOLE } from "./Key.ts"
+import { EVERYTHING, type Key, WHOLE } from "./Key.ts"
 import type { Rules } from "./Rules.ts"
 
 interface Zone {
@@ -50,6 +50,7 @@ export class ParkedKeys {
 
   conflicts(keys: ReadonlyArray<Key>): boolean {
     if (this.zones.size === 0) return false
+    if (this.rules.totalConflicts && keys.length > 0 && this.isOfAnotherOrder(keys[0]!)) return true
     const count = this.rules.keyChangeWaitsForBoth ? keys.length : Math.min(keys.length, 1)
     for (let i = 0; i < count; i++) {
       const key = keys[i]!
@@ -57,6 +58,11 @@ export class ParkedKeys {
       if (key.root !== key.leaf && this.rules.rootsConflict && this.conflictsAt(key.root, key)) return true
     }
     return false
+  }
+
+  private isOfAnotherOrder(key: Key): boolean {
+    const everything = this.zones.has(EVERYTHING)
+    return key.leaf === EVERYTHING ? this.zones.size > (everything ? 1 : 0) : everything
   }
 
   private conflictsAt(id: number, key: Key): boolean {

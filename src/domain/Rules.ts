@@ -15,6 +15,8 @@ export interface Rules {
   readonly definitionsConflict: boolean
   /** Keys conflict through the topmost parent, not only through the leaf. */
   readonly rootsConflict: boolean
+  /** The key of a total order conflicts with every key, in lanes and in the table: the order was another before. */
+  readonly totalConflicts: boolean
   /** An event that shares a key with a parked one goes behind it, to the table. */
   readonly parkedKeysFirst: boolean
   /** What waits in the lanes behind an event that is parked goes with it. */
@@ -76,6 +78,7 @@ export const all: Rules = {
   wholeTableWaits: true,
   definitionsConflict: true,
   rootsConflict: true,
+  totalConflicts: true,
   parkedKeysFirst: true,
   parkWithDependents: true,
   writeBufferHolds: true,

@@ -14,6 +14,8 @@ export interface EndpointPlan {
   /** Windows in which it is paused, and in which it is suspended: its events are counted, not kept. */
   readonly paused: ReadonlyArray<readonly [number, number]>
   readonly suspended: ReadonlyArray<readonly [number, number]>
+  /** Windows in which an endpoint of `mode` key is of a total order: rows keep theirs all the while. */
+  readonly total: ReadonlyArray<readonly [number, number]>
   /** A second subscription selects the tables that the first does not; it is removed. */
   readonly second: boolean
   /** It gets several events in one request. */
@@ -74,6 +76,7 @@ export const randomPlan = (random: Random): Plan => {
     down: windows(random, 0.5, CALM_MS),
     paused: random.chance(0.2) ? windows(random, 0.7, CALM_MS) : [],
     suspended: random.chance(0.1) ? windows(random, 0.7, CALM_MS) : [],
+    total: random.chance(0.2) ? windows(random, 0.7, CALM_MS) : [],
     second: random.chance(0.2),
     batch: random.chance(0.2) ? { maxEvents: random.pick([2, 3, 10]), maxDelayMs: random.pick([0, 20, 200]) } : undefined
   })

@@ -92,7 +92,8 @@ const inWindow = (windows: ReadonlyArray<readonly [number, number]>, now: number
   windows.some(([from, to]) => now >= START_MS + from && now < START_MS + to)
 
 const endpointAt = (plan: EndpointPlan, now: number, isDisabled: boolean): Endpoint => ({
-  id: plan.id, url: "http://receiver", order: plan.mode, concurrency: plan.concurrency,
+  id: plan.id, url: "http://receiver", concurrency: plan.concurrency,
+  order: plan.mode === "key" && inWindow(plan.total, now) ? "total" : plan.mode,
   paused: inWindow(plan.paused, now) || inWindow(plan.suspended, now) || isDisabled, pausedReason: undefined,
   suspended: inWindow(plan.suspended, now),
   ...(plan.batch === undefined ? {} : { batch: plan.batch })
@@ -194,7 +195,7 @@ const endpointsOf = Effect.fnUntraced(function*(world: World, time: VirtualTime)
   }
   for (const id of disabled) resume(id)
   for (const endpoint of plan.endpoints) {
-    for (const at of [...endpoint.paused, ...endpoint.suspended].flat()) {
+    for (const at of [...endpoint.paused, ...endpoint.suspended, ...endpoint.total].flat()) {
       const ms = START_MS + at - time.now
       if (ms >= 0) time.later(ms, () => tell(endpoint.id))
     }

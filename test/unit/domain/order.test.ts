@@ -1,5 +1,6 @@
 import { assert, describe, it } from "vitest"
 import { conflicts, type Key, WHOLE } from "../../../src/domain/Key.ts"
+import { TOTAL } from "../../../src/domain/Keys.ts"
 import { Order, type Ordered } from "../../../src/domain/Order.ts"
 import { ParkedKeys } from "../../../src/domain/OrderParked.ts"
 import * as Rules from "../../../src/domain/Rules.ts"
@@ -31,7 +32,7 @@ const randomKey = (random: Random): Key => {
   return random.chance(0.1) ? whole(leaf, root) : row(random.int(1, 4), leaf, root, random.chance(0.2) ? 8 : 7)
 }
 const randomKeys = (random: Random): ReadonlyArray<Key> =>
-  Array.from({ length: random.pick([0, 1, 1, 1, 1, 2, 2, 3]) }, () => randomKey(random))
+  random.chance(0.1) ? TOTAL : Array.from({ length: random.pick([0, 1, 1, 1, 1, 2, 2, 3]) }, () => randomKey(random))
 
 describe("Order", () => {
   it("sends events of different rows at once, and those of one row one after the other", () => {
@@ -65,6 +66,19 @@ describe("Order", () => {
     assert.deepStrictEqual(freed, [3])
     remove(all[2]!)
     assert.deepStrictEqual(freed, [3, 4])
+  })
+
+  it("keeps what is of a total order and what is not apart, whichever came first", () => {
+    const { order, add, remove, freed } = ordered()
+    const all = [event(1, row(1)), event(2, ...TOTAL), event(3, row(2, 9)), event(4), event(5, ...TOTAL)]
+    assert.deepStrictEqual(all.map(add), [true, false, false, true, false])
+    assert.sameMembers(order.dependents(all[0]!).map((other) => (other as Event).n), [2, 3, 5])
+    remove(all[0]!)
+    assert.deepStrictEqual(freed, [2])
+    remove(all[1]!)
+    assert.deepStrictEqual(freed, [2, 3])
+    remove(all[2]!)
+    assert.deepStrictEqual(freed, [2, 3, 5])
   })
 
   it("makes a barrier of a changed key definition", () => {
