@@ -42,6 +42,8 @@ describe("pgstream snapshot", () => {
     assert.strictEqual(code, 0, stderr)
     assert.include(stderr, `no service follows slot "${SLOT}" now; the copy begins when one does:   pgstream run\n`)
     assert.include(stderr, "SUCCESS  copy 1 requested.")
+    assert.match(stderr, new RegExp(`Audit\\. audit=snapshot\\.request who=local copyId=1 subscriptionId=${subscription} condition=true\\n`))
+    assert.notInclude(stderr, "id > 3")
     const [copy] = await listed()
     assert.deepInclude(copy, { id: "1", state: "requested", where: "id > 3" })
     assert.deepStrictEqual(copy!.tables.map(({ schema, table }) => `${schema}.${table}`), ["public.orders", "sales.My Table"])
@@ -61,7 +63,8 @@ describe("pgstream snapshot", () => {
 
   it("pauses, resumes and cancels it; then it is over", async () => {
     for (const [wish, state] of [["pause", "paused"], ["resume", "requested"], ["cancel", "cancelled"]] as const) {
-      const { code, stdout } = await snapshot(wish, "1", "--json")
+      const { code, stderr, stdout } = await snapshot(wish, "1", "--json")
+      assert.match(stderr, /Audit\. audit=snapshot\.change who=local copyId=1 state=(paused|running|cancelled)\n/)
       assert.deepStrictEqual([code, (JSON.parse(stdout) as View).state], [0, state])
     }
     const over = await snapshot("pause", "1")

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Progress from "../../domain/Progress.ts"
 import * as ProgressText from "../../domain/ProgressText.ts"
 import { nameOf } from "../../domain/copy/Copy.ts"
+import * as Audit from "../../services/Audit.ts"
 import { type Copy, CopyRequests } from "../../services/CopyRequests.ts"
 import { CommandFailed } from "./Failure.ts"
 import { print, say } from "./Globals.ts"
@@ -56,6 +57,9 @@ export const show = Effect.fn("cli.snapshot.show")(function*(flags: Connection &
   }))
 })
 
+/** As `PATCH` of the API names it. */
+const stateOf = { pause: "paused", resume: "running", cancel: "cancelled" } as const
+
 const done = { pause: "is paused", resume: "goes on", cancel: "is cancelled; what was sent stays sent" } as const
 
 export const change = Effect.fn("cli.snapshot.change")(function*(
@@ -69,6 +73,7 @@ export const change = Effect.fn("cli.snapshot.change")(function*(
       CopyUnknown: unknown,
       CopyIsOver: ({ message }) => Effect.fail(new CommandFailed({ exitCode: 1, text: `${message}\n\nNothing was changed.  CopyIsOver` }))
     }))
+    yield* Audit.record({ action: "snapshot.change", details: { copyId: id, state: stateOf[wish] } })
     if (flags.json) yield* print(JSON.stringify(Progress.view(copy, true)))
     yield* say(`SUCCESS  copy ${id} ${done[wish]}`)
   }))
