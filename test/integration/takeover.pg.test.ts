@@ -55,7 +55,7 @@ describe("takeover", () => {
       const notes = report.notes.join("\n")
       assert.match(notes, new RegExp(`Taken over: .*migration ${version}`))
       assert.match(notes, new RegExp(`position \\(${position}\\) is not to be trusted.*goes on from ${position}; the WAL ends at`, "s"))
-      assert.match(notes, /one request at a time \(order total\).*UPDATE pgstream\.webhook_endpoints SET order_mode = 'key'/)
+      assert.match(notes, /one request at a time \(order total\).*pgstream subscriptions update URL --order key --concurrency default/)
       assert.match(notes, /nothing can be sent to.*it is empty.*its scheme is "ftp:"/)
       assert.notInclude(notes, "secret")
 

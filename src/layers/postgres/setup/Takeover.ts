@@ -85,7 +85,7 @@ export const endpointsNote = (endpoints: number): string | undefined =>
   endpoints === 0
     ? undefined
     : `${endpoints} endpoint${endpoints === 1 ? "" : "s"} taken over with the old order: one request at a time (order total), so each waits a round trip an event. ` +
-      "A receiver that does not need parents before children is faster with:   UPDATE pgstream.webhook_endpoints SET order_mode = 'key', concurrency = NULL WHERE url = '…'"
+      "A receiver that does not need parents before children is faster with:   pgstream subscriptions update URL --order key --concurrency default"
 
 /** Endpoints that were taken over and still have the old order. */
 export const inTotalOrder = (store: PgClient.PgClient): Effect.Effect<number, SqlError> =>
