@@ -2,7 +2,7 @@
  * What holds others up: of the deliveries that wait for one endpoint, those that must be decided first, and how many
  * wait behind each. By the one rule of Order: an event waits for each earlier one that shares a key.
  */
-import { type Key, WHOLE } from "./Key.ts"
+import { EVERYTHING, type Key, WHOLE } from "./Key.ts"
 
 export interface Blocker<A> {
   readonly delivery: A
@@ -26,17 +26,26 @@ const NONE = Number.MAX_SAFE_INTEGER
 
 const isBarrier = (keys: ReadonlyArray<Key>): boolean => keys.some(({ value }) => value === WHOLE)
 
-/** `waiting`: of one endpoint, in stream order. Those that nothing waits behind are left out; most behind first. */
-export const find = <A extends { readonly keys: ReadonlyArray<Key> }>(waiting: ReadonlyArray<A>): ReadonlyArray<Blocker<A>> => {
+const isTotal = (keys: ReadonlyArray<Key>): boolean => keys.some(({ leaf }) => leaf === EVERYTHING)
+
+/**
+ * `waiting`: of one endpoint, in stream order. Those that nothing waits behind are left out; most behind first.
+ * `inSegments`: events that wait there; with order `total` they wait for the oldest.
+ */
+export const find = <A extends { readonly keys: ReadonlyArray<Key> }>(waiting: ReadonlyArray<A>, inSegments = 0): ReadonlyArray<Blocker<A>> => {
   const tables = new Map<number, Table>()
   const tableOf = (oid: number): Table => {
     let table = tables.get(oid)
     if (table === undefined) tables.set(oid, table = { byDefinition: new Map(), any: NONE, whole: NONE, barrier: -1 })
     return table
   }
+  /** Of keys of order `total`, and the oldest of all keys: each of the first waits for each of the second, and holds it. */
+  const everything = tableOf(EVERYTHING)
+  let first = NONE
   const oldestBefore = (table: Table, key: Key): number => {
-    if (key.value === WHOLE) return table.any
-    let oldest = table.whole
+    if (key.leaf === EVERYTHING) return first
+    if (key.value === WHOLE) return Math.min(table.any, everything.any)
+    let oldest = Math.min(table.whole, everything.any)
     for (const [definition, { any, values }] of table.byDefinition) {
       oldest = Math.min(oldest, definition === key.definition ? values.get(key.value) ?? NONE : any)
     }
@@ -60,10 +69,13 @@ export const find = <A extends { readonly keys: ReadonlyArray<Key> }>(waiting: R
     const places = keys.flatMap((key) => [...new Set([key.leaf, key.root])].map((oid) => ({ key, table: tableOf(oid) })))
     const oldest = Math.min(NONE, ...places.map(({ key, table }) => oldestBefore(table, key)))
     if (oldest !== NONE) count(oldest)
-    const barrier = Math.max(-1, ...places.map(({ table }) => table.barrier))
+    const barrier = places.length === 0 ? -1 : Math.max(everything.barrier, ...places.map(({ table }) => table.barrier))
     if (barrier >= 0 && barrier !== oldest) count(barrier)
     for (const { key, table } of places) enter(table, key, Math.min(oldest, index), index)
+    if (places.length > 0) first = Math.min(first, oldest, index)
   })
+  const total = inSegments === 0 ? -1 : waiting.findIndex(({ keys }) => isTotal(keys))
+  if (total >= 0) behind.set(total, (behind.get(total) ?? 0) + inSegments)
   return [...behind]
     .map(([index, count]): Blocker<A> => {
       const delivery = waiting[index]!

@@ -82,7 +82,7 @@ export interface BlockingDelivery {
   readonly delivery: ListedDelivery
   /** row: it holds up one key · barrier: a whole table. */
   readonly kind: "row" | "barrier"
-  /** How many wait for it. */
+  /** How many wait for it, in segments, too. */
   readonly behind: number
 }
 

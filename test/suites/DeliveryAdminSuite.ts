@@ -5,6 +5,7 @@ import type * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import { randomUUID } from "node:crypto"
 import type { AttemptResult } from "../../src/domain/Delivery.ts"
+import { EVERYTHING, WHOLE } from "../../src/domain/Key.ts"
 import * as DeliverySelector from "../../src/domain/DeliverySelector.ts"
 import * as EventId from "../../src/domain/EventId.ts"
 import type { StreamId } from "../../src/domain/StreamId.ts"
@@ -200,6 +201,19 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>) =>
         assert.deepStrictEqual([counts.get(endpoint)?.waiting, counts.get(endpoint)?.dead, counts.get(endpoint)?.behind], [4, 1, 0])
         assert.isNumber(counts.get(endpoint)?.oldestMs)
         assert.deepStrictEqual([counts.get(other)?.waiting, counts.get(other)?.dead, counts.get(other)?.behind], [0, 0, 1])
+      }))
+
+    it.effect("with order total the one that is stuck holds up all that waits in segments", () =>
+      Effect.gen(function*() {
+        const total = { keys: [{ leaf: EVERYTHING, root: EVERYTHING, definition: 0, value: WHOLE }] }
+        const { admin, endpoint, stream } = yield* make((e) => parked(e, 1, total))
+        assert.deepStrictEqual((yield* admin.blocking(stream, endpoint)).blocking, [])
+        const segments = yield* Segments
+        yield* segments.open(stream, 0)
+        const target = (sequence: number) => ({ endpointId: endpoint, epoch: "e", sequence, selectedBy: [], ...total })
+        yield* segments.append(stream, [2, 3, 4].map((n) => ({ ...parked(endpoint, n), targets: [target(n)] })))
+        const { blocking } = yield* admin.blocking(stream, undefined)
+        assert.deepStrictEqual(blocking.map(({ behind, delivery, kind }) => [delivery.sequence, kind, behind]), [[1, "barrier", 3]])
       }))
 
     it.effect("hands a command what is meant page by page, revives it, erases it", () =>

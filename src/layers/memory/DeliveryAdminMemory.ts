@@ -147,15 +147,16 @@ const make = Effect.gen(function*() {
         return { facts, attempts, body: withBody ? body : undefined }
       }),
     blocking: (stream, endpoint) =>
-      Effect.sync(() => {
+      Effect.map(segments.backlog(stream), (backlogs) => {
+        const inSegments = new Map(backlogs.map(({ endpointId, events }) => [endpointId, events]))
         const found: Array<BlockingDelivery> = []
         for (const [id, rows] of endpointsOf(tables, stream)) {
           if (endpoint !== undefined && endpoint !== id) continue
           const waiting = [...rows.values()].filter(({ state }) => state === "waiting").toSorted(inStreamOrder)
-          for (const { behind, delivery, kind } of BlockingRows.find(waiting)) found.push({ delivery: listedOf(delivery), kind, behind })
+          for (const { behind, delivery, kind } of BlockingRows.find(waiting, inSegments.get(id))) found.push({ delivery: listedOf(delivery), kind, behind })
         }
         return { blocking: found.sort((a, b) => b.behind - a.behind), partly: new Map() }
-      }),
+      }).pipe(Effect.mapError((cause) => new DeliveryAdminError({ operation: "blocking", unavailable: false, cause }))),
     counts: (stream) =>
       Effect.map(segments.backlog(stream), (backlogs) => {
         const ids = new Set([...endpointsOf(tables, stream).keys(), ...backlogs.map(({ endpointId }) => endpointId)])

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Blocking from "../../../src/domain/Blocking.ts"
-import { conflicts, type Key } from "../../../src/domain/Key.ts"
+import { conflicts, EVERYTHING, type Key } from "../../../src/domain/Key.ts"
 
 const key = (leaf: number, value: number, definition = 1, root = leaf): Key => ({ leaf, root, definition, value })
 const row = (id: string, ...keys: ReadonlyArray<Key>) => ({ id, keys })
@@ -24,6 +24,14 @@ describe("what holds others up", () => {
     assert.deepStrictEqual(found(row("before", key(1, 7, 1)), row("after", key(1, 8, 2))), [["before", "row", 1]])
     assert.deepStrictEqual(found(row("a", key(1, 7), key(1, 8)), row("b", key(1, 8))), [["a", "row", 1]])
   })
+  it("is the first one of order total for all, whatever their keys, and for what waits in segments", () => {
+    const total = key(EVERYTHING, 0, 0)
+    assert.deepStrictEqual(found(row("a", total), row("b", total), row("c", key(1, 7))), [["a", "barrier", 2], ["b", "barrier", 1]])
+    assert.deepStrictEqual(found(row("a", key(1, 7)), row("b", key(2, 8)), row("c", total)), [["a", "row", 1]])
+    const behind = (...rows: ReadonlyArray<ReturnType<typeof row>>) => Blocking.find(rows, 5).map(({ behind, delivery }) => [delivery.id, behind])
+    assert.deepStrictEqual(behind(row("a", total)), [["a", 5]])
+    assert.deepStrictEqual(behind(row("a", key(1, 7))), [])
+  })
   it("is nothing without keys", () => {
     assert.deepStrictEqual(found(row("a"), row("b")), [])
   })
@@ -31,7 +39,10 @@ describe("what holds others up", () => {
   const keys = Schema.Array(Schema.Struct({ leaf: small, root: small, definition: small, value: small }))
   it.effect.prop("counts each that waits once behind the oldest that must go first", { list: Schema.Array(keys) }, ({ list }) =>
     Effect.sync(() => {
-      const rows = list.map((each, n) => ({ n, keys: each }))
+      // Oid 0 is that of order `total` alone.
+      const real = (each: Key): Key =>
+        each.leaf === EVERYTHING ? { leaf: EVERYTHING, root: EVERYTHING, definition: 0, value: 0 } : { ...each, root: each.root === EVERYTHING ? each.leaf : each.root }
+      const rows = list.map((each, n) => ({ n, keys: each.map(real) }))
       const oldest = rows.map(() => -1)
       rows.forEach((each, n) => {
         const before = rows.slice(0, n).filter((other) => other.keys.some((a) => each.keys.some((b) => conflicts(a, b))))

@@ -80,7 +80,10 @@ const waitingOf = (sql: Sql, stream: string, endpoint: EndpointId) =>
     (rows) => rows.map((row) => ({ row, keys: parseKeys(row.keys) }))
   )
 
-const blocking = Effect.fnUntraced(function*(sql: Sql, stream: string, endpoint: EndpointId | undefined) {
+const blocking = Effect.fnUntraced(function*(sql: Sql, backlogs: Segments["Service"], id: StreamId.StreamId, endpoint: EndpointId | undefined) {
+  const stream = StreamId.format(id)
+  const backlog = yield* backlogs.backlog(id).pipe(Effect.mapError(failure("blocking")))
+  const inSegments = new Map(backlog.map(({ endpointId, events }) => [endpointId, events]))
   const endpoints = endpoint !== undefined ? [endpoint] : yield* Effect.map(
     operation("blocking", sql<{ readonly id: string }>`
       WITH RECURSIVE ${endpointsWithRows(sql, stream)} SELECT endpoint_id AS id FROM endpoints WHERE endpoint_id IS NOT NULL`),
@@ -91,7 +94,7 @@ const blocking = Effect.fnUntraced(function*(sql: Sql, stream: string, endpoint:
   for (const each of endpoints) {
     const waiting = yield* waitingOf(sql, stream, each)
     if (waiting.length === MAX_BLOCKED) partly.set(each, MAX_BLOCKED)
-    for (const { behind, delivery, kind } of BlockingRows.find(waiting).slice(0, MAX_BLOCKING)) {
+    for (const { behind, delivery, kind } of BlockingRows.find(waiting, inSegments.get(each)).slice(0, MAX_BLOCKING)) {
       found.push({ delivery: listedOf(delivery.row), kind, behind })
     }
   }
@@ -130,7 +133,7 @@ export const make = Effect.gen(function*() {
   return DeliveryAdmin.of({
     list: (stream, query) => list(sql, seals, segments, stream, query),
     show: (stream, endpoint, id, withBody) => show(sql, seals, segments, stream, endpoint, id, withBody),
-    blocking: (stream, endpoint) => blocking(sql, of(stream), endpoint),
+    blocking: (stream, endpoint) => blocking(sql, segments, stream, endpoint),
     counts: (stream) => counts(sql, segments, stream),
     matching: (stream, selector, beforeMs, after, limit, withBodies) =>
       matching(sql, seals, of(stream), selector, beforeMs, after, limit, withBodies),
