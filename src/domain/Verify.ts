@@ -81,8 +81,8 @@ export const compare = (known: Known, { ids, numbers }: Received): Comparison =>
   return {
     missing: exact ? lacks : Ranges.empty,
     unproven: exact || seen.length === 0 ? Ranges.empty : lacks,
-    missingIds: exact ? [] : known.accepted.flatMap(({ id, sequence }) =>
-      ids.has(id) || sequence === 0 || Ranges.has(seen, sequence) ? [] : [id]),
+    missingIds: exact ? [] : [...new Set(known.accepted.flatMap(({ id, sequence }) =>
+      ids.has(id) || sequence === 0 || Ranges.has(seen, sequence) ? [] : [id]))],
     fewer: exact ? 0 : Math.max(0, Ranges.size(lacks) - ids.size),
     twice: numbers.seen(2),
     twiceIds: [...ids].flatMap(([id, times]) => (times > 1 ? [id] : [])),

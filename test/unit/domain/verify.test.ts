@@ -54,7 +54,8 @@ describe("the balance of an endpoint", () => {
   })
 
   it("ids alone: what the log knows by name, and how many fewer there are", () => {
-    const accepted = [{ id: "id-3", sequence: 3 }, { id: "id-2", sequence: 2 }, { id: "s-1", sequence: 0 }]
+    const replayed = { id: "id-2", sequence: 2 }
+    const accepted = [replayed, { id: "id-3", sequence: 3 }, replayed, { id: "s-1", sequence: 0 }]
     const found = Verify.compare({ ...known(3), accepted }, { numbers: seenOf([]), ids: new Map([["id-3", 2], ["id-1", 1]]) })
     assert.isFalse(found.exact)
     assert.deepStrictEqual([found.missingIds, found.fewer, found.twiceIds], [["id-2"], 1, ["id-3"]])
