@@ -1,11 +1,12 @@
 /**
- * The tutorial's dummy receiver: answers every POST with 200 and hands its body on. For trying things out: it
+ * The tutorial's dummy receiver: answers every POST with 200 and hands its body on, decompressed. For trying things out: it
  * verifies nothing and keeps nothing.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { type AddressInfo } from "node:net"
+import { gunzipSync } from "node:zlib"
 
-/** Bodies above this many bytes are answered with 413. */
+/** Bodies above this many bytes are answered with 413, what is compressed and becomes more with 400. */
 export const MAX_BODY_BYTES = 64 * 1024 * 1024
 
 export interface Received {
@@ -33,6 +34,16 @@ const answer = (response: ServerResponse, status: number): void => {
   response.writeHead(status).end()
 }
 
+/** `undefined`: it is not what its head says, or too large when it is opened. */
+const opened = (request: IncomingMessage, body: Buffer): Buffer | undefined => {
+  if (request.headers["content-encoding"] !== "gzip") return body
+  try {
+    return gunzipSync(body, { maxOutputLength: MAX_BODY_BYTES })
+  } catch {
+    return undefined
+  }
+}
+
 const handle = (options: ReceiverOptions) => (request: IncomingMessage, response: ServerResponse): void => {
   if (request.method !== "POST") {
     response.setHeader("allow", "POST")
@@ -50,7 +61,12 @@ const handle = (options: ReceiverOptions) => (request: IncomingMessage, response
       answer(response, 413)
       return
     }
-    options.onEvent({ path: request.url ?? "/", headers: request.headers, body: Buffer.concat(parts).toString("utf8") })
+    const body = opened(request, Buffer.concat(parts))
+    if (body === undefined) {
+      answer(response, 400)
+      return
+    }
+    options.onEvent({ path: request.url ?? "/", headers: request.headers, body: body.toString("utf8") })
     answer(response, 200)
   })
 }

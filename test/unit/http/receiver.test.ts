@@ -34,6 +34,15 @@ describe("tools/webhook", () => {
     assert.strictEqual(events[0]!.headers["webhook-id"], "1")
   })
 
+  it("opens what is compressed, within its bound", async () => {
+    const { events, url } = await started()
+    const gzip = (body: Buffer) => fetch(url, { method: "POST", body: new Uint8Array(body), headers: { "content-encoding": "gzip" } })
+    assert.strictEqual((await gzip(gzipSync(`{"Data":"ü"}`))).status, 200)
+    assert.strictEqual((await gzip(Buffer.from("no gzip"))).status, 400)
+    assert.strictEqual((await gzip(gzipSync(Buffer.alloc(MAX_BODY_BYTES + 1)))).status, 400)
+    assert.deepStrictEqual(events.map(({ body }) => body), [`{"Data":"ü"}`])
+  })
+
   it("takes POST only, and no body beyond its bound", async () => {
     const { events, receiver, url } = await started()
     const get = await fetch(`${url}/webhook`)
