@@ -184,7 +184,7 @@ export const layer = Layer.effect(
         bodies,
         added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)
       })
-      const loading = loadWaiting({ core, store, log, directory, from: from.position })
+      const loading = loadWaiting({ core, store, log, directory, ranges: rangeStore, endpoints, counts: from.counts, from: from.position })
       if (core.rules.loadKeysFirst) yield* loading
       else fork(loading)
       fork(core.alarms.loop)

@@ -24,7 +24,7 @@ import { EndpointStates } from "../../../src/services/EndpointStates.ts"
 import { type FailPoint, FailPoints } from "../../../src/services/FailPoints.ts"
 import { Notifier, type Notifying } from "../../../src/services/Notifier.ts"
 import { ParkedDeliveries } from "../../../src/services/ParkedDeliveries.ts"
-import { SequenceRanges } from "../../../src/services/SequenceRanges.ts"
+import { type SequenceRange, SequenceRanges } from "../../../src/services/SequenceRanges.ts"
 import { Segments } from "../../../src/services/Segments.ts"
 import { Notices } from "../../../src/services/Notices.ts"
 import { WalHeld } from "../../../src/services/WalHeld.ts"
@@ -96,6 +96,8 @@ export interface HarnessOptions {
   readonly slabBytes?: number
   /** Rows that the store does not have any more. */
   readonly gone?: ReadonlyArray<string>
+  /** Recorded before it started. */
+  readonly ranges?: ReadonlyArray<SequenceRange>
   /** Notices that a process before has told: kind and endpoint. */
   readonly told?: ReadonlyArray<string>
 }
@@ -150,6 +152,7 @@ export class Harness {
   private live: LiveDeliveriesShape | undefined
 
   constructor(options: HarnessOptions = {}) {
+    this.ranges.ranges.push(...options.ranges ?? [])
     this.options = options
     this.gone = new Set(options.gone)
     this.told = new Set(options.told)

@@ -217,7 +217,7 @@ export class Dispatcher {
       const lanes = all[i]!
       // What a copy sends has no number.
       const number = change.copy === undefined ? this.number(lanes) : 0
-      if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selections[i]!.selectedBy, number)) continue
+      if (this.wasParked(lanes, event) || lanes.wasErased(number) || this.isWithdrawn(lanes, selections[i]!.selectedBy, number)) continue
       const mode = lanes.keyMode
       lanes.submit(event, (keys[mode] ??= keysOf(change, mode)), selections[i]!.selectedBy, number, this.ticket)
     }
@@ -315,7 +315,7 @@ export class Dispatcher {
     lanes: EndpointLanes, event: EventFacts, selectedBy: ReadonlyArray<string>, reason: string, numbered: boolean
   ): void {
     const number = numbered ? this.number(lanes) : 0
-    if (this.wasParked(lanes, event) || this.isWithdrawn(lanes, selectedBy, number)) return
+    if (this.wasParked(lanes, event) || lanes.wasErased(number) || this.isWithdrawn(lanes, selectedBy, number)) return
     const entry = new Entry(lanes.id, lanes.epoch, event, [], number, selectedBy, this.ticket, false)
     entry.lastError = reason
     this.ticket.open++

@@ -2,6 +2,7 @@
  * What one endpoint is, and how much of it there is: its numbers, its bytes, whether it is live or behind. Which way
  * its events go is decided above (`EndpointLanes`).
  */
+import * as Ranges from "../../../domain/Ranges.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { Endpoint, OrderMode } from "../../../domain/Subscription.ts"
 import type { Backlog } from "../../../services/Segments.ts"
@@ -68,6 +69,8 @@ export abstract class LanesState implements WriteOwner {
   protected readonly parked: ParkWriter
   protected readonly segmentWriter: SegmentWriter
   protected readonly ranges: RangeWriter
+  /** Numbers that the stream brings again, of what was erased before the start. */
+  erased: Ranges.Ranges = Ranges.empty
   protected readonly work: LanesWork
   protected readonly lanes: LaneList
   private toldWithdrawn = 0
@@ -216,6 +219,13 @@ export abstract class LanesState implements WriteOwner {
       if (entry.stored) this.parked.push(this, entry, "remove")
       this.settle(entry)
     })
+  }
+
+  /** Erased by an operator before the start, above the checkpoint: its number is accounted for, and it is neither sent nor kept. */
+  wasErased(number: number): boolean {
+    if (this.erased.length === 0) return false
+    if (number > this.erased.at(-1)!.last) this.erased = Ranges.empty
+    return Ranges.has(this.erased, number)
   }
 
   /** Nobody is subscribed to its event any more. */

@@ -4,10 +4,14 @@
  */
 import * as Effect from "effect/Effect"
 import type { Lsn } from "../../../domain/Lsn.ts"
+import * as Ranges from "../../../domain/Ranges.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
+import type { EndpointCount } from "../../../services/Checkpoint.ts"
+import type { Endpoints } from "../../../services/Endpoints.ts"
 import { NotifierError } from "../../../services/Notifier.ts"
 import type { ParkedCursor, ParkedDeliveries } from "../../../services/ParkedDeliveries.ts"
 import type { Segments, SegmentsError } from "../../../services/Segments.ts"
+import type { SequenceRanges, SequenceRangesError } from "../../../services/SequenceRanges.ts"
 import type { Core } from "./Core.ts"
 import type { Directory } from "./Dispatcher.ts"
 import { untilDone } from "./ParkWriter.ts"
@@ -22,6 +26,10 @@ export interface LoadOptions {
   readonly store: ParkedDeliveries["Service"]
   readonly log: Segments["Service"]
   readonly directory: Directory
+  readonly ranges: SequenceRanges["Service"]
+  readonly endpoints: Endpoints["Service"]
+  /** Of the checkpoint. */
+  readonly counts: ReadonlyMap<EndpointId, EndpointCount>
   readonly from: Lsn
 }
 
@@ -43,8 +51,29 @@ const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }:
 }, (effect) => Effect.mapError(effect, (error: SegmentsError | NotifierError) =>
   error instanceof NotifierError ? error : failed("open segments")(error)))
 
+/**
+ * What an operator erased above the checkpoint: the stream brings it again, under the same numbers. Of endpoints that
+ * ended nothing is looked at.
+ */
+const loadErased = Effect.fnUntraced(function*({ core, counts, directory, endpoints, ranges }: LoadOptions) {
+  const all = yield* untilDone(ranges.list(core.stream, undefined))
+  const erased = new Map<EndpointId, Array<Ranges.Range>>()
+  for (const { endpointId, epoch, first, last, state } of all) {
+    const known = counts.get(endpointId)
+    if (state !== "purged" || endpoints.get(endpointId) === undefined || (known !== undefined && (known.epoch !== epoch || last <= known.count))) continue
+    const lanes = yield* directory.open(endpointId)
+    if (lanes.gone || lanes.epoch !== epoch) continue
+    const found = erased.get(endpointId) ?? []
+    erased.set(endpointId, found)
+    found.push({ first, last })
+  }
+  for (const [id, found] of erased) (yield* directory.open(id)).erased = Ranges.fromRanges(found)
+}, (effect) => Effect.mapError(effect, (error: SequenceRangesError | NotifierError) =>
+  error instanceof NotifierError ? error : failed("read what was erased")(error)))
+
 export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
   const { core, store, directory, from } = options
+  yield* loadErased(options)
   const idsFrom = yield* loadBacklogs(options)
   let after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined
   for (;;) {
