@@ -58,6 +58,8 @@ const ids: { gone: string; full: string } = { gone: "", full: "" }
 let next = 1
 const insert = (table: string, size = 10) => database.psql(`INSERT INTO ${table} VALUES (${next++}, repeat('x', ${size}))`)
 const of = (type: string) => noticed.filter((notice) => notice.type === type)
+const endpointAt = async (url: string, table: string) =>
+  String((await subscribe(program, { url, schema: "public", table })).body["endpoint_id"])
 const pause = (id: string, paused: boolean) =>
   fetch(`http://127.0.0.1:${program.apiPort}/webhooks/endpoints/${id}`, {
     method: "PATCH", headers: { "content-type": "application/json" }, body: JSON.stringify({ paused })
@@ -72,8 +74,8 @@ describe("notices", () => {
     database.psql("CREATE TABLE gone (id int PRIMARY KEY, name text); CREATE TABLE full_up (id int PRIMARY KEY, name text)")
     await program.init()
     running = await program.run()
-    ids.gone = String((await subscribe(program, { url: gone.url, schema: "public", table: "gone" })).body["endpoint_id"])
-    ids.full = String((await subscribe(program, { url: full.url, schema: "public", table: "full_up" })).body["endpoint_id"])
+    ids.gone = await endpointAt(gone.url, "gone")
+    ids.full = await endpointAt(full.url, "full_up")
     away = true
     insert("gone")
     await eventually("it was tried twice", () => refusals >= 2)

@@ -39,7 +39,7 @@ const encode = (query: DeliveryQuery, place: Place): string =>
 const LSN = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/
 const INTEGER = /^-?\d{1,16}$/
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-const ANY = /^[^\0]{0,300}$/
+const ANY = /^\P{Cc}{0,300}$/u
 /** Of rows, then of segments; all of one empty: it has not begun. */
 const PARKED_PLACE = [LSN, INTEGER, UUID, ANY, INTEGER, LSN, INTEGER, UUID, ANY]
 const LOGGED_PLACE = [INTEGER, ANY]
