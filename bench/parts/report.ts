@@ -40,20 +40,38 @@ const bound = ({ atLeast, atMost }: Bound): string => atLeast === undefined ? at
 const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> =>
   [`| ${head.join(" | ")} |`, `|${head.map(() => "---").join("|")}|`, ...rows.map((row) => `| ${row.join(" | ")} |`)]
 
-const verdictOf = (met: boolean | undefined): string => met === undefined ? "" : met ? "met" : "**missed**"
+/** With fewer rounds, or more load a core when it began, a ratio of rates is little more than chance. */
+const CERTAIN = { rounds: 3, loadACore: 1.5 }
 
-const comparedRow = (name: string, { goal, metric, met, of, ratio, to }: Compared): ReadonlyArray<string> =>
-  [name, `${nameOf(metric)}: ${of} / ${to}`, `**${ratio.median.toFixed(2)}**`, `${ratio.least.toFixed(2)} … ${ratio.most.toFixed(2)}`, goal === undefined ? "" : bound(goal), verdictOf(met)]
+const certain = ({ load, machine, rounds }: With<Result>): boolean => rounds >= CERTAIN.rounds && load[0] <= CERTAIN.loadACore * machine.cores
 
-const limitRow = (name: string, limit: Limited): ReadonlyArray<string> =>
-  [name, `${nameOf(limit.metric)}: ${limit.arm}`, `**${number(limit.value)}**`, "", bound(limit), verdictOf(limit.met)]
+/** In parentheses: not certain. */
+const verdictOf = (met: boolean | undefined, sure: boolean): string => {
+  if (met === undefined) return ""
+  const text = met ? "met" : "**missed**"
+  return sure ? text : `(${text})`
+}
 
-const ratios = (results: ReadonlyArray<Result>): ReadonlyArray<string> => table(["scenario", "what", "median", "least … most", "goal", ""], results.flatMap(({ compared, limits, name }) => [
-  ...compared.map((each) => comparedRow(name, each)), ...limits.filter(({ met, metric }) => !met || metric !== "twice" && metric !== "missing").map((each) => limitRow(name, each))
-]))
+const comparedRow = (name: string, sure: boolean, { goal, metric, met, of, ratio, to }: Compared): ReadonlyArray<string> =>
+  [name, `${nameOf(metric)}: ${of} / ${to}`, `**${ratio.median.toFixed(2)}**`, `${ratio.least.toFixed(2)} … ${ratio.most.toFixed(2)}`, goal === undefined ? "" : bound(goal), verdictOf(met, sure)]
 
-const made = ({ date, load, machine }: { readonly date: string; readonly load: readonly [number, number]; readonly machine: Machine }): string =>
-  `${date.slice(0, 16).replace("T", " ")} UTC, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Node ${machine.node}, Postgres ${machine.postgres}, undici ${machine.undici}, commit ${machine.commit}, load ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`
+const limitRow = (name: string, sure: boolean, limit: Limited): ReadonlyArray<string> =>
+  [name, `${nameOf(limit.metric)}: ${limit.arm}`, `**${number(limit.value)}**`, "", bound(limit), verdictOf(limit.met, sure)]
+
+/** Numbers at the receiver are in the table only when one is wrong. */
+const told = ({ met, metric }: Limited): boolean => !met || metric !== "twice" && metric !== "missing"
+
+const ratios = (results: ReadonlyArray<With<Result>>): ReadonlyArray<string> => table(
+  ["scenario", "what", "median", "least … most", "goal", "", "rounds", "load"],
+  results.flatMap((result) => {
+    const { compared, limits, load, name, rounds } = result
+    const sure = certain(result)
+    const rows = [...compared.map((each) => comparedRow(name, sure, each)), ...limits.filter(told).map((each) => limitRow(name, sure, each))]
+    return rows.map((row) => [...row, String(rounds), load[0].toFixed(0)])
+  }))
+
+const made = ({ arguments: given, date, load, machine }: With<{ readonly date: string; readonly load: readonly [number, number] }>): string =>
+  `${date.slice(0, 16).replace("T", " ")} UTC, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Node ${machine.node}, Postgres ${machine.postgres}, undici ${machine.undici}, commit ${machine.commit}${given === "" ? "" : `, \`${given}\``}, load ${load[0].toFixed(1)} before and ${load[1].toFixed(1)} after.`
 
 const arms = (result: With<Result>): ReadonlyArray<string> => {
   const metrics = [...new Set(Object.values(result.arms).flatMap(Object.keys))]
@@ -80,7 +98,9 @@ export const markdown = ({ growth: curves, results }: Report): string => [
   "# Benchmarks", "",
   "Written by `npm run bench -- --write` from `docs/benchmarks.json`; [bench/README.md](../bench/README.md) says how each figure is made.", "",
   "Postgres, receiver and client share the machine, so absolute figures say little: compare ratios, each of pairs in one run. *least … most* are those of",
-  "single pairs. *Control* is one arm against itself: a ratio nearer to 1 than that is chance. The load says what else ran.", "",
+  "single pairs. *Control* is one arm against itself: a ratio nearer to 1 than that is chance. The load (before each scenario) says what else ran;",
+  `a verdict in parentheses is of fewer than ${CERTAIN.rounds} rounds or of a load above ${CERTAIN.loadACore} a core, and says little. CPU an event depends less on it. \`--scale\` in the`,
+  "line below a table: so much of the rows that its sentence names.", "",
   ...(results.length === 0 ? [] : ["## Ratios and limits", "", ...ratios(results), "", "No number came twice or was missing at the receiver, where no row says so.", "", "## Scenarios", "", ...results.flatMap(arms)]),
   ...(curves.length === 0 ? [] : ["## How the cost grows", "", ...curves.flatMap(growth)])
 ].join("\n").trimEnd() + "\n"

@@ -69,10 +69,13 @@ describe("the arithmetic of the harness", () => {
     assert.deepInclude(result.compared[0], { ratio: { median: 0.5, least: 0.4, most: 0.7 }, met: false, warning: true })
     // The one against itself: each round, in the order that it was run in.
     assert.deepStrictEqual(result.control, { arm: "bare", metric: "eventsPerSecond", ratio: { median: 1, least: 0.5, most: 1 } })
-    const report: Report = { results: [{ ...result, machine, arguments: "" }], growth: [] }
+    const quiet = { ...result, load: [1, 1] as const, machine, arguments: "" }
+    const report: Report = { results: [quiet], growth: [] }
     assert.deepStrictEqual(warnings(report), ["made-up: events/s of ours is 0.50 of bare", "made-up: missing of ours is 1, and should be ≤ 0"])
-    assert.include(markdown(report), "| made-up | events/s: ours / bare | **0.50** | 0.40 … 0.70 | ≥ 0.90 | **missed** |")
-    assert.include(markdown(report), "| made-up | missing: ours | **1** |  | ≤ 0 | **missed** |")
+    assert.include(markdown(report), "| made-up | events/s: ours / bare | **0.50** | 0.40 … 0.70 | ≥ 0.90 | **missed** | 3 | 1 |")
+    assert.include(markdown(report), "| made-up | missing: ours | **1** |  | ≤ 0 | **missed** | 3 | 1 |")
+    assert.include(markdown({ ...report, results: [{ ...quiet, rounds: 2 }] }), "| ≥ 0.90 | (**missed**) | 2 | 1 |")
+    assert.include(markdown({ ...report, results: [{ ...quiet, load: [9, 9] }] }), "| ≥ 0.90 | (**missed**) | 3 | 9 |")
     const later = { ...report.results[0]!, rounds: 7 }
     assert.deepStrictEqual(merge(report, { results: [later], growth: [] }, ["made-up"]).results, [later])
     assert.deepStrictEqual(merge(report, empty, ["made-up"]), report)
