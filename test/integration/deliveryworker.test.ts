@@ -170,6 +170,22 @@ describe("a command", () => {
       assert.include(view.note, `connection refused, 5 times, at ${row(2).id}`)
     }))
 
+  scenario("purge: what was delivered, and stays in a segment since another endpoint is behind, is erased, too", () => accepted, () =>
+    Effect.gen(function*() {
+      const segments = yield* Segments
+      const [other, third] = [randomUUID(), randomUUID()]
+      const to = (n: number, ...ids: ReadonlyArray<string>) =>
+        ({ ...row(n), targets: ids.map((endpointId) => ({ endpointId, epoch: "e", sequence: n, selectedBy: [], keys: [] })) })
+      yield* segments.open(stream, 0)
+      const first = yield* segments.append(stream, [to(1, endpoint), to(2, endpoint), to(3, endpoint, other), to(4, third)])
+      yield* segments.pass(stream, new Map([[endpoint, { segment: first, index: 3 }]]))
+      const key = [{ column: "id", value: "2" }]
+      const view = yield* carriedOut(order({ kind: "purge", selector: { endpointId: endpoint, key } }))
+      assert.deepStrictEqual([view.done, view.note], [0, "Of 1 events that nobody waits for, the bodies in segments were erased."])
+      assert.strictEqual(yield* segments.erasePassed(stream, ({ commitLsn }) => commitLsn === 2), 0)
+      assert.strictEqual(yield* segments.erasePassed(stream, () => true), 1)
+    }))
+
   scenario("purge: rows and events of segments go, their numbers are recorded, the log forgets", () => accepted, (setting) =>
     Effect.gen(function*() {
       const [segments, ranges, log] = [yield* Segments, yield* SequenceRanges, yield* DeliveryLog]

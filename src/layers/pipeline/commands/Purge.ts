@@ -75,13 +75,15 @@ export const run = Effect.fnUntraced(function*(parts: CommandParts, command: Com
   }
   // What was delivered or stored as a row may be in segments still. Nobody reads it again, whoever it was for.
   const { endpointId: _, state: __, ...facts } = selector
-  yield* parts.segments.erasePassed(parts.stream, (event) => {
+  const passed = yield* parts.segments.erasePassed(parts.stream, (event) => {
     const [target] = event.targets
     return target !== undefined && matcher(facts, target.endpointId, command.orderedAtMs)(event)
   })
+  const notes = passed === 0 ? [] : [`Of ${passed} events that nobody waits for, the bodies in segments were erased.`]
   if (selector.state === undefined) {
     const count = yield* parts.admin.eraseLogged(parts.stream, selector)
-    if (count > 0) tally.note = `Of ${count} attempts in the log, what it had of bodies and answers was erased.`
+    if (count > 0) notes.push(`Of ${count} attempts in the log, what it had of bodies and answers was erased.`)
   }
+  tally.note = notes.join("\n")
   return tally.progress("stored", undefined)
 })
