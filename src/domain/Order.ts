@@ -4,10 +4,11 @@
  * Events are added in stream order among those that conflict; one that was added later waits for the earlier
  * ones. Per table id (a key's leaf and root) there is a zone: a list of epochs. An epoch is either one barrier (a
  * whole table) or row keys of one definition, chained by value; the events of an epoch wait until it is the first
- * of its zone. So a row key costs one look-up and one link, and a barrier one epoch.
+ * of its zone. So a row key costs one look-up and one link, and a barrier one epoch. Where the order was changed, events
+ * of a total order and others form eras, one after the other.
  */
 import { ByValue } from "./ByValue.ts"
-import { type Key, WHOLE } from "./Key.ts"
+import { EVERYTHING, type Key, WHOLE } from "./Key.ts"
 import type { Rules } from "./Rules.ts"
 
 /** What Order keeps on an event. `waits` 0 = free to be sent. */
@@ -24,6 +25,8 @@ export class Slot {
   readonly value: number
   /** Next slot of the same event. */
   readonly more: Slot | undefined
+  /** Of the event; on its first slot only. */
+  era: Era | undefined = undefined
   /** Neighbours of the same value in the epoch. */
   before: Slot | undefined = undefined
   after: Slot | undefined = undefined
@@ -62,6 +65,14 @@ interface Zone {
   readonly epochs: Array<Epoch>
 }
 
+/** Events in a row that are of a total order, or are not. */
+interface Era {
+  total: boolean
+  size: number
+  /** While it is not the first. */
+  members: Array<Ordered> | undefined
+}
+
 /** What one event asks of one zone, when it has several keys. */
 interface Claim {
   readonly zone: number
@@ -77,6 +88,8 @@ export class Order {
   size = 0
   private readonly rules: Rules
   private readonly zones = new Map<number, Zone>()
+  /** The first may be empty when it is the only one. */
+  private readonly eras: Array<Era> = []
 
   constructor(rules: Rules) {
     this.rules = rules
@@ -102,6 +115,7 @@ export class Order {
         }
       }
     }
+    if (this.rules.totalConflicts && keys.length > 0) this.enterEra(event, keys[0]!.leaf === EVERYTHING)
     return event.waits === 0
   }
 
@@ -109,12 +123,14 @@ export class Order {
   remove(event: Ordered, freed: (event: Ordered) => void): void {
     this.size--
     let slot = event.slots
+    const era = slot?.era
     event.slots = undefined
     for (; slot !== undefined; slot = slot.more) {
       slot.removed = true
       this.unchain(slot, freed)
       if (--slot.epoch.size === 0) this.end(slot.epoch, freed)
     }
+    if (era !== undefined && --era.size === 0) this.endEra(era, freed)
   }
 
   /** All that waits for it, directly or not, without itself, in no particular order. */
@@ -128,6 +144,7 @@ export class Order {
     }
     for (let at = -1; at < found.length; at++) {
       const from = at < 0 ? event : found[at]!
+      if (from.slots?.era !== undefined && this.eras.length > 1) this.laterThan(from.slots.era, visit)
       for (let slot = from.slots; slot !== undefined; slot = slot.more) {
         if (slot.after !== undefined) visit(slot.after.event)
         const epochs = slot.epoch.zone.epochs
@@ -149,6 +166,7 @@ export class Order {
   /** Whether it could go right behind `others`: nothing else holds it. A barrier, and what waits for one, cannot. */
   isHeldOnlyBy(event: Ordered, others: ReadonlySet<Ordered>): boolean {
     if (!this.rules.batchInOrder) return true
+    if (event.slots?.era !== undefined && event.slots.era !== this.eras[0]) return false
     for (let slot = event.slots; slot !== undefined; slot = slot.more) {
       if (slot.waitsEpoch || (slot.waitsChain && slot.before !== undefined && !others.has(slot.before.event))) return false
     }
@@ -222,6 +240,40 @@ export class Order {
     const members = next.members ?? []
     next.members = undefined
     for (const slot of members) if (!slot.removed && slot.waitsEpoch) this.release(slot, true, freed)
+  }
+
+  private enterEra(event: Ordered, total: boolean): void {
+    const slot = event.slots
+    if (slot === undefined) return
+    const { eras } = this
+    let era = eras[eras.length - 1]
+    if (era === undefined) eras.push(era = { total, size: 0, members: undefined })
+    else if (era.size === 0) era.total = total
+    else if (era.total !== total) eras.push(era = { total, size: 0, members: [] })
+    slot.era = era
+    era.size++
+    if (era.members === undefined) return
+    era.members.push(event)
+    event.waits++
+  }
+
+  private endEra(era: Era, freed: (event: Ordered) => void): void {
+    const { eras } = this
+    if (eras.length === 1) return
+    const at = eras.indexOf(era)
+    eras.splice(at, 1)
+    if (at > 0) return
+    const next = eras[0]!
+    const members = next.members ?? []
+    next.members = undefined
+    for (const event of members) if (event.slots?.era === next && --event.waits === 0) freed(event)
+  }
+
+  private laterThan(era: Era, visit: (event: Ordered) => void): void {
+    const { eras } = this
+    for (let i = eras.indexOf(era) + 1; i < eras.length; i++) {
+      for (const event of eras[i]!.members ?? []) if (event.slots?.era === eras[i]) visit(event)
+    }
   }
 
   private release(slot: Slot, ofEpoch: boolean, freed: (event: Ordered) => void): void {
