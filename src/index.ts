@@ -61,7 +61,7 @@ export { LiveDeliveries, type LiveDeliveriesShape } from "./services/LiveDeliver
 export { Notices, type Notice, type NoticeKind } from "./services/Notices.ts"
 export { NoticeStore, NoticeStoreError, type ToldNotice } from "./services/NoticeStore.ts"
 export { Notifier, NotifierError, type Notifying, type Settled } from "./services/Notifier.ts"
-export { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
+export { type LoadedKeys, ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery, type ParkedKeys } from "./services/ParkedDeliveries.ts"
 export { Segments, SegmentsError, type Backlog, type Segment, type SegmentCursor } from "./services/Segments.ts"
 export { SequenceRanges, SequenceRangesError, type RangeState, type SequenceRange } from "./services/SequenceRanges.ts"
 export { RemovedRows } from "./services/RemovedRows.ts"

@@ -34,6 +34,13 @@ export interface ParkedKeys {
   readonly ordinal: number
 }
 
+/** What a start loads of one. */
+export interface LoadedKeys extends ParkedKeys {
+  readonly state: ParkedState
+  /** Of its body as it is stored. */
+  readonly bytes: number
+}
+
 /** Stream order inside one endpoint: (commitLsn, ordinal), exclusive. */
 export interface ParkedCursor {
   readonly commitLsn: Lsn
@@ -62,7 +69,7 @@ export class ParkedDeliveries extends Context.Service<ParkedDeliveries, {
    * page in order of (endpoint, place): what a start loads before the stream. Pages end as in `scan`. A dead one has no
    * keys: it frees them.
    */
-  loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number, idsFrom?: Lsn): Effect.Effect<ReadonlyArray<ParkedKeys & { readonly state: ParkedState }>, ParkedDeliveriesError>
+  loadKeys(stream: StreamId, after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined, limit: number, idsFrom?: Lsn): Effect.Effect<ReadonlyArray<LoadedKeys>, ParkedDeliveriesError>
 }>()("pgstream/services/ParkedDeliveries") {}
 
 export class ParkedDeliveriesError extends Schema.TaggedError<ParkedDeliveriesError>()("ParkedDeliveriesError", {

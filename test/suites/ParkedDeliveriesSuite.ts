@@ -159,7 +159,10 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries | Dea
           after = { endpointId: last.endpointId, cursor: at(last) }
         }
         assert.deepStrictEqual(seen.map((row) => [row.endpointId, row.ordinal]), endpoints.flatMap((endpoint) => [3, 5, 7].map((n) => [endpoint, n])))
-        assert.deepStrictEqual(seen[0], { endpointId: endpoints[0]!, id: parked("", 3, 3).id, keys: rows[0]!.keys, commitLsn: 3, ordinal: 3, state: "waiting" })
+        assert.deepStrictEqual(seen[0], { endpointId: endpoints[0]!, id: parked("", 3, 3).id, keys: rows[0]!.keys, commitLsn: 3, ordinal: 3, state: "waiting", bytes: seen[0]!.bytes })
+        // What encrypts it comes on top.
+        assert.isAtLeast(seen[0]!.bytes, rows[0]!.body.byteLength)
+        assert.isAtMost(seen[0]!.bytes, rows[0]!.body.byteLength + 64)
       }))
 
     it.effect("loads ids of dead ones only from a place on, keys of all that wait", () =>

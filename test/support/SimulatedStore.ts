@@ -86,7 +86,7 @@ export class SimulatedStore {
               (row.endpointId === after.endpointId && isAfter(row, after.cursor)))
             .sort((a, b) => (a.endpointId < b.endpointId ? -1 : a.endpointId > b.endpointId ? 1 : inStreamOrder(a, b)))
             .slice(0, Math.min(limit, timing.page()))
-            .map((row) => ({ ...row, keys: row.state === "dead" ? [] : row.keys })), false)
+            .map((row) => ({ ...row, bytes: row.body.byteLength, keys: row.state === "dead" ? [] : row.keys })), false)
     })
   }
 }

@@ -77,6 +77,39 @@ describe("Notifier, budgets", () => {
     assert.deepStrictEqual(harness.ranges.of("e"), ["suspended 7-9"])
   })
 
+  it("counts what waits behind one event that fails, and what a start finds of it", () => {
+    const refused = { otherwise: () => ({ status: 500 }) as const }
+    const settings = { budgetBytes: 8_000, breakerFailures: 1_000, parkAfterMs: 100 }
+    const first = new Harness({ settings, ...refused })
+    for (let n = 1; n <= 5; n++) first.offer([insert(n, 0, "hot", 1_000), commit(n)])
+    first.pass(2_500)
+    assert.strictEqual(first.store.ofEndpoint("e").length, 5)
+    assert.isEmpty(first.states)
+    const { position, store } = first
+    first.close()
+    const counts = new Map([["e", { count: 5, epoch: "00112233aabbccdd" }]])
+    const second = new Harness({ settings, store, position, counts, ...refused })
+    for (let n = 6; n <= 11; n++) second.offer([insert(n, 0, "hot", 1_000), commit(n)])
+    second.pass(2_500)
+    assert.deepStrictEqual(second.states, ["suspended e"])
+    second.offer([insert(12, 0, "hot", 1_000), commit(12)])
+    second.pass(2_500)
+    assert.deepStrictEqual(second.ranges.of("e"), ["suspended 12-12"])
+  })
+
+  it("counts such a row no longer when it is delivered", () => {
+    const harness = new Harness({ settings: { budgetBytes: 7_000, parkAfterMs: 100 }, script: Object.fromEntries(
+      Array.from({ length: 12 }, (_, i) => [idOf(3 * i + 1), Array.from({ length: 4 }, () => ({ status: 503 }) as const)])
+    ) })
+    for (let n = 1; n <= 36; n += 3) {
+      for (let i = n; i < n + 3; i++) harness.offer([insert(i, 0, "hot", 1_000), commit(i)])
+      harness.pass(3_600_000)
+    }
+    assert.isEmpty(harness.store.ofEndpoint("e"))
+    assert.strictEqual(new Set(harness.ids).size, 36)
+    assert.isEmpty(harness.states)
+  })
+
   it("suspends one for which something waits for too long", () => {
     const harness = new Harness({ endpoints: [paused], settings: { budgetAgeMs: 600_000 } })
     fill(harness, 1, 1)

@@ -1,4 +1,7 @@
-/** What waits for one endpoint in segments: how many bytes, and for how long. The oldest is known to a hundredth of the age. */
+/**
+ * What waits for one endpoint: how many bytes in segments and as rows, and for how long in segments. The oldest is known to
+ * a hundredth of the age. A row waits no longer than its schedule, unless it waits behind others: those are bytes.
+ */
 import type { Backlog } from "../../../services/Segments.ts"
 import type { Core } from "./Core.ts"
 
@@ -20,6 +23,8 @@ export class Budget {
   suspending = false
   private readonly core: Core
   private marks: Array<Mark> = []
+  /** Those of `bytes` that wait as rows. */
+  private rowBytes = 0
   /** What waited when it was resumed over its budget: as much again may come, until it is within its budget. */
   private forgivenBytes = 0
 
@@ -48,6 +53,18 @@ export class Budget {
     this.core.waitingBytes += bytes
   }
 
+  /** So many more bytes wait as rows, or fewer. Rows that an operator revived were not counted when they came. */
+  rowsChanged(bytes: number): void {
+    const before = this.rowBytes
+    this.rowBytes = Math.max(0, before + bytes)
+    if (this.rowBytes !== before) this.changed(this.rowBytes - before)
+  }
+
+  /** All that wait as rows. */
+  setRows(bytes: number): void {
+    this.rowsChanged(bytes - this.rowBytes)
+  }
+
   /** Something was appended there. */
   appended(segment: number): void {
     const now = this.core.now()
@@ -64,6 +81,7 @@ export class Budget {
 
   clear(): void {
     this.changed(-this.bytes)
+    this.rowBytes = 0
     this.marks = []
   }
 

@@ -10,7 +10,7 @@ import type { Key } from "../../../domain/Key.ts"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { Endpoint, OrderMode, SubscriptionId } from "../../../domain/Subscription.ts"
-import type { ParkedKeys, ParkedState } from "../../../services/ParkedDeliveries.ts"
+import type { LoadedKeys } from "../../../services/ParkedDeliveries.ts"
 import type { SegmentCursor } from "../../../services/Segments.ts"
 import { Attempts, type AttemptsOwner } from "./Attempts.ts"
 import { Entry, type EventFacts, fromItem } from "./Entry.ts"
@@ -63,12 +63,10 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     }
     const entry = new Entry(this.id, this.epoch, event, keys, number, selectedBy, ticket, false)
     ticket.open++
-    if (this.behind) {
-      entry.lastError = "over the budget of its endpoint"
-      return this.recordDead(entry)
-    }
     this.hold(entry)
+    if (this.behind) return this.dieOverBudget(entry)
     if (this.table.holds(keys)) {
+      if (this.budget.deadLetters) return this.dieOverBudget(entry)
       entry.dueAtMs = this.core.now()
       return this.toTable(entry)
     }
@@ -80,6 +78,12 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   recordDead(entry: Entry): void {
     if (this.gone) return this.discard(entry)
     this.hold(entry)
+    entry.state = "dead"
+    this.toTable(entry)
+  }
+
+  private dieOverBudget(entry: Entry): void {
+    entry.lastError = "over the budget of its endpoint"
     entry.state = "dead"
     this.toTable(entry)
   }
@@ -167,6 +171,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.leave(entry)
     this.release(entry)
     if (entry.stored) {
+      this.budget.rowsChanged(-entry.body.byteLength)
       this.parked.push(this, entry, "remove")
       if (this.table.hasRows) this.schedule.requestNow()
     }
@@ -238,6 +243,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   private toTable(entry: Entry): void {
     entry.where = "out"
     entry.keepBody()
+    if (entry.stored === (entry.state === "dead")) this.budget.rowsChanged(entry.stored ? -entry.body.byteLength : entry.body.byteLength)
     this.table.write(entry)
     this.parked.push(this, entry, entry.stored ? "update" : "insert")
     if (!this.core.rules.settleAfterDurable) this.settle(entry)
@@ -270,10 +276,21 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   }
 
   /** What a start finds in the table, below the stream. */
-  addStored(row: ParkedKeys & { readonly state: ParkedState }, idsFrom: Lsn): void {
+  addStored(row: LoadedKeys, idsFrom: Lsn): void {
     if (row.state === "waiting") this.table.addStored(row)
-    else this.dead++
+    this.countStored(row)
     if (row.commitLsn >= idsFrom && this.segments.hasUnread && this.core.rules.skipRowsOfSegments) this.segments.skip.add(row.id)
+  }
+
+  /** What a start finds there, and the stream brings again. */
+  addFuture(row: LoadedKeys): void {
+    this.table.future.add(row)
+    this.countStored(row)
+  }
+
+  private countStored(row: LoadedKeys): void {
+    if (row.state === "waiting") this.budget.rowsChanged(row.bytes)
+    else this.dead++
   }
 
   /** No row that is later may be fed: the stream, or the reader of the segments, is not there yet. */

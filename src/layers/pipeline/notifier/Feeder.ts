@@ -110,6 +110,7 @@ const takePage = (
     if (!round.isBack(row) && core.withdrawn.isGone(row.selectedBy)) {
       const entry = fromRow(row, lanes.epoch)
       lanes.table.drop(entry)
+      lanes.budget.rowsChanged(-entry.body.byteLength)
       dropped.push(entry)
     } else if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)
     else if (row.dueAtMs > now && !force) {

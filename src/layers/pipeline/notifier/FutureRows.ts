@@ -10,6 +10,7 @@ export interface FutureRow extends Placed {
   readonly id: string
   readonly keys: ReadonlyArray<Key>
   readonly state: ParkedState
+  readonly bytes: number
 }
 
 export class FutureRows {

@@ -215,6 +215,7 @@ export abstract class LanesState implements WriteOwner {
   /** Its number is kept; then it is settled, or its row goes. */
   protected discard(entry: Entry): void {
     this.withdrawn++
+    if (entry.stored) this.budget.rowsChanged(-entry.body.byteLength)
     this.ranges.record(entry, "withdrawn", () => {
       if (entry.stored) this.parked.push(this, entry, "remove")
       this.settle(entry)

@@ -1,6 +1,6 @@
 /** What operators' tools ask of a Notifier that is open (`LiveDeliveries`), for one endpoint that it knows. */
 import * as Effect from "effect/Effect"
-import type { ParkedDeliveries, ParkedKeys } from "../../../services/ParkedDeliveries.ts"
+import type { LoadedKeys, ParkedDeliveries, ParkedKeys } from "../../../services/ParkedDeliveries.ts"
 import type { Core } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { untilDone } from "./ParkWriter.ts"
@@ -61,7 +61,7 @@ export const erase = <A, E>(options: LiveOptions, lanes: EndpointLanes, write: E
   )
 
 const readAgain = Effect.fnUntraced(function*({ core, store }: LiveOptions, lanes: EndpointLanes) {
-  const rows: Array<ParkedKeys> = []
+  const rows: Array<LoadedKeys> = []
   let after = { endpointId: lanes.id, cursor: { commitLsn: 0, ordinal: Number.MIN_SAFE_INTEGER } }
   for (;;) {
     const page = yield* untilDone(store.loadKeys(core.stream, after, PAGE_ROWS, Number.MAX_SAFE_INTEGER))
@@ -72,4 +72,5 @@ const readAgain = Effect.fnUntraced(function*({ core, store }: LiveOptions, lane
     after = { endpointId: lanes.id, cursor: { commitLsn: last.commitLsn, ordinal: last.ordinal } }
   }
   lanes.table.replace(rows)
+  lanes.budget.setRows(rows.reduce((sum, { bytes }) => sum + bytes, 0))
 })

@@ -84,7 +84,7 @@ export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
       const lanes = yield* directory.open(row.endpointId)
       if (lanes.gone) continue
       if (row.commitLsn >= from) {
-        lanes.table.future.add(row)
+        lanes.addFuture(row)
         directory.withFuture.add(lanes)
       } else lanes.addStored(row, idsFrom)
     }

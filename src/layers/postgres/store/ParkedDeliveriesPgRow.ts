@@ -3,7 +3,7 @@ import * as Result from "effect/Result"
 import type { Key } from "../../../domain/Key.ts"
 import * as Lsn from "../../../domain/Lsn.ts"
 import type { SealError, Seals } from "./Seals.ts"
-import type { ParkedDelivery, ParkedKeys, ParkedState } from "../../../services/ParkedDeliveries.ts"
+import type { LoadedKeys, ParkedDelivery, ParkedState } from "../../../services/ParkedDeliveries.ts"
 
 export interface DeliveryRow {
   readonly event_id: string
@@ -25,6 +25,7 @@ export interface DeliveryRow {
 
 export type KeysRow = Pick<DeliveryRow, "event_id" | "commit_lsn" | "ordinal" | "state" | "keys"> & {
   readonly endpoint_id: string
+  readonly bytes: number
 }
 
 /** `leaf,root,definition,value` of each key, separated by semicolons. Exact: numbers print so that they read back. */
@@ -69,11 +70,12 @@ export const deliveryOf = (
     (body) => withBody(endpointId, row, body)
   )
 
-export const keysOf = (row: KeysRow): ParkedKeys & { readonly state: ParkedState } => ({
+export const keysOf = (row: KeysRow): LoadedKeys => ({
   endpointId: row.endpoint_id,
   id: row.event_id,
   keys: parseKeys(row.keys),
   commitLsn: lsnOf(row.commit_lsn),
   ordinal: Number(row.ordinal),
-  state: row.state
+  state: row.state,
+  bytes: row.bytes
 })
