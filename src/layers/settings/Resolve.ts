@@ -139,7 +139,7 @@ const readSource = (reader: Reader, collected: Collected): Source | undefined =>
   const rest = {
     driver: reader.choice("source.driver", ["socket", "pg-logical-replication"] as const) ?? "socket" as const,
     maxFrameBytes: reader.bytes("source.maxFrame", 64 * 1024 * 1024),
-    readAheadBytes: reader.bytes("source.readAhead", 8 * 1024 * 1024),
+    readAheadBytes: reader.bytes("source.readAhead", 2 * 1024 * 1024),
     backoffInitialMs,
     backoffMaxMs: constant ?? Math.max(backoffInitialMs, reader.duration("source.backoffMax", 30_000)),
     silenceMs: reader.duration("source.silence", 30_000),
