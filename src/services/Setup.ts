@@ -57,6 +57,8 @@ export interface StatusReport {
 
 export class Setup extends Context.Service<Setup, {
   init(options: InitOptions): Effect.Effect<InitReport, SetupError>
+  /** The schema of both databases and nothing besides: what a snapshot without a slot needs. */
+  readonly migrate: Effect.Effect<void, SetupError>
   readonly destroy: Effect.Effect<DestroyReport, SetupError>
   /** Never fails for what it finds: that is in the report. */
   readonly status: Effect.Effect<StatusReport>

@@ -16,6 +16,7 @@ export interface Flags {
   readonly keepIdentities: boolean
   readonly wait: string
   readonly printSql: boolean
+  readonly migrationsOnly: boolean
 }
 
 const milliseconds = Effect.fnUntraced(function*(text: string) {
@@ -53,6 +54,14 @@ const printSql = Effect.fn("cli.init.sql")(function*(settings: AppSettings, keep
   yield* print(yield* asked.pipe(Effect.provide(setupLayer(settings)), Effect.provide(Logging.layer(settings.log))))
 })
 
+/** For snapshots without a slot. */
+const migrate = Effect.fn("cli.init.migrate")(function*(settings: AppSettings, same: string) {
+  const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
+  yield* Setup.use((setup) => setup.migrate).pipe(Effect.provide(setupLayer(settings)), Effect.provide(Logging.layer(settings.log)))
+  yield* say("SUCCESS  pgstream schema is there; no slot, publication or trigger was made")
+  yield* say(`Next:   pgstream subscriptions add URL${same}   pgstream snapshot --tables …${same}`)
+})
+
 export const run = Effect.fn("cli.init.run")(function*(flags: Flags) {
   const waitMs = yield* milliseconds(flags.wait)
   const loaded = yield* configure({
@@ -63,6 +72,7 @@ export const run = Effect.fn("cli.init.run")(function*(flags: Flags) {
   const settings = yield* settingsOf(loaded)
   if (flags.printSql) return yield* printSql(settings, flags.keepIdentities)
   yield* say("initialising pgstream...")
+  if (flags.migrationsOnly) return yield* migrate(settings, `${sameConfiguration(loaded.file)}${sameFlags(flags)}`)
   const report = yield* initialise(settings, { adopt: flags.adopt, keepIdentities: flags.keepIdentities, waitMs }).pipe(
     Effect.provide(Logging.layer(settings.log))
   )

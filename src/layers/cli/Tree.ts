@@ -34,6 +34,10 @@ const printSql = Flag.Boolean("print-sql").pipe(
   Flag.withoutNegation, Flag.withDefault(false),
   Flag.withDescription("Print what an administrator must run for this role, and change nothing")
 )
+const migrationsOnly = Flag.Boolean("migrations-only").pipe(
+  Flag.withoutNegation, Flag.withDefault(false),
+  Flag.withDescription("Make the schema alone, for pgstream snapshot without a slot")
+)
 const wait = Flag.String("wait").pipe(
   Flag.withMetavar("DURATION"), Flag.withDefault("5m"),
   Flag.withDescription("How long to wait for older transactions (default 5m)")
@@ -43,7 +47,7 @@ const hiddenSwitch = (name: string) => Flag.Boolean(name).pipe(Flag.withoutNegat
 const hiddenText = (name: string) => Flag.String(name).pipe(Flag.optional, Flag.withHidden)
 
 const why: Readonly<Record<string, string>> = {
-  "migrations-only": "init makes, and destroy removes, schema, publication and slot together.",
+  "migrations-only": "destroy removes schema, publication and slot together.",
   "slot-only": "init makes, and destroy removes, schema, publication and slot together.",
   "target-url": "webhooks are the only target; they subscribe at the API.",
   "dump-file": "webhooks are the only target: nothing is dumped, they get the entries of the schema log.",
@@ -65,7 +69,7 @@ const refuse = (given: Readonly<Record<string, unknown>>) =>
 const initFlags = {
   postgresUrl, replicationSlot, plugin, adopt, keepIdentities, wait,
   withInjector: hiddenSwitch("with-injector"), upgrade: hiddenSwitch("upgrade"),
-  "migrations-only": hiddenSwitch("migrations-only"), "slot-only": hiddenSwitch("slot-only"), printSql
+  migrationsOnly, "slot-only": hiddenSwitch("slot-only"), printSql
 }
 const init = Command.make("init", initFlags, Effect.fnUntraced(function*(flags) {
   yield* refuse(flags)

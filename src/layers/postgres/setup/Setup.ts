@@ -6,6 +6,7 @@ import { checkAlone } from "./SetupAlone.ts"
 import { check } from "./SetupCheck.ts"
 import { destroy } from "./SetupDestroy.ts"
 import { init } from "./SetupInit.ts"
+import { migrate } from "./SetupMigrations.ts"
 import * as SetupPrint from "./SetupPrint.ts"
 import * as SetupParts from "./SetupParts.ts"
 import { status } from "./SetupStatus.ts"
@@ -16,6 +17,7 @@ export const layer = Layer.effect(
   Effect.map(SetupParts.make, (parts) =>
     Setup.of({
       init: (options) => init(parts, options),
+      migrate: migrate(parts),
       destroy: destroy(parts),
       status: status(parts),
       check: check(parts),

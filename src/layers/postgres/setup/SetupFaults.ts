@@ -42,7 +42,7 @@ export const replication = (facts: Facts): Fault | undefined =>
         `As an administrator:   ALTER ROLE ${quoted(facts.role)} REPLICATION;   (RDS: GRANT rds_replication TO ${quoted(facts.role)};)   All that this role lacks:   pgstream init --print-sql`
       )
 
-const createSchema = (facts: Facts): Fault | undefined =>
+export const createSchema = (facts: Facts): Fault | undefined =>
   facts.schema || facts.mayCreateSchema
     ? undefined
     : fault(

@@ -15,7 +15,7 @@ import * as Takeover from "./Takeover.ts"
 const COULD_NOT = "make schema pgstream"
 
 /** A migration that fails carries what the server said. */
-const fromMigration = (error: MigrationError | SqlError): SetupError => {
+export const fromMigration = (error: MigrationError | SqlError): SetupError => {
   if (error._tag === "SqlError") return fromSql(COULD_NOT)(error)
   return isSqlError(error.cause)
     ? fromSql(`${COULD_NOT} (${error.message.split("\n")[0]})`)(error.cause)
