@@ -119,8 +119,9 @@ const profile = async (folder: string): Promise<void> => {
 }
 
 /** An interrupted run leaves neither a server nor programs behind. */
+let stopping = false
 const interrupted = () => {
-  endReceivers()
+  stopping = true
   endPrograms()
   void Promise.resolve(server).then((started) => started?.stop()).finally(() => process.exit(130))
 }
@@ -135,6 +136,10 @@ if (mode === "list") {
     process.stdout.write(mode === "growth" ? markdown(report) : `\n${summary(report)}\n`)
     for (const warning of warnings(report)) process.stderr.write(`warning: ${warning}\n`)
     if (values.profile !== undefined) await profile(values.profile)
+  } catch (error) {
+    // What was interrupted fails, of course.
+    if (!stopping) throw error
+    process.exitCode = 130
   } finally {
     endReceivers()
     endPrograms()
