@@ -11,7 +11,7 @@ import { OpenSession } from "../support/sessions.ts"
 import { init } from "../support/setup.ts"
 
 /** `late`: the pipeline starts when the commit waits already, and has been acknowledged. */
-const scene = async (rules: CopyRules.CopyRules, late: boolean) => {
+const scene = async (rules: CopyRules.CopyRules, late: boolean, prepared = false) => {
   const server = await startServer()
   atEnd(() => server.stop())
   const where = { url: server.url(), slot: "standby_copy" }
@@ -21,10 +21,11 @@ const scene = async (rules: CopyRules.CopyRules, late: boolean) => {
   atEnd(() => receiver.close())
   server.psql(`INSERT INTO pgstream.webhook_subscriptions (url) VALUES ('${receiver.url}')`)
   const first = await startCopyPipeline({ ...where, rules })
+  if (prepared) server.psql("BEGIN; UPDATE t SET stamp = 2 WHERE id = 7; PREPARE TRANSACTION 'it''s'")
   server.psql("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
   server.psql("SELECT pg_reload_conf()")
   const user = new OpenSession("postgres", server.port)
-  const committed = user.run("UPDATE t SET stamp = 2 WHERE id = 7;")
+  const committed = user.run(prepared ? "COMMIT PREPARED 'it''s';" : "UPDATE t SET stamp = 2 WHERE id = 7;")
   await eventually("the change that nobody sees yet", () => receiver.values("id", "t").includes(7))
   const position = "SELECT confirmed_flush_lsn >= pg_current_wal_flush_lsn() - 8192 FROM pg_replication_slots"
   if (late) {
@@ -57,6 +58,10 @@ describe("a commit that waits for a synchronous standby", () => {
 
   it("also when it was delivered and acknowledged before the start", async () => {
     assert.deepStrictEqual(await scene(CopyRules.all, true), { early: 1, wrong: [] })
+  }, 90_000)
+
+  it("and with COMMIT PREPARED", async () => {
+    assert.deepStrictEqual(await scene(CopyRules.all, true, true), { early: 1, wrong: [] })
   }, 90_000)
 
   it("without seeDelivered an older row comes after the event", async () => {

@@ -18,7 +18,7 @@ export class ChunkSize {
     this.#maxBytes = maxBytes
   }
 
-  /** A range of `rows` rows with `bytes` bytes of values was read in `ms`. */
+  /** `rows` rows of the table were looked at in `ms`, and gave `bytes` bytes of values. */
   read(rows: number, bytes: number, ms: number): void {
     if (rows === 0) return
     const byBytes = this.#maxBytes / Math.max(1, bytes / rows)

@@ -9,6 +9,8 @@ export type Bound = ReadonlyArray<string> | undefined
 export interface Range {
   readonly from: Bound
   to: Bound
+  /** Rows of the table in it, about; with a condition fewer come. */
+  rows: number
   state: "free" | "reading" | "settled"
 }
 
@@ -49,9 +51,9 @@ export class Ranges {
     return this.#ranges.filter(({ state }) => state !== "settled").length
   }
 
-  /** The next range ends at `to`; `undefined`: it is the last. */
-  plan(to: Bound): void {
-    this.#ranges.push({ from: this.#next, to, state: "free" })
+  /** The next range ends at `to` and has about `rows` rows; `undefined`: it is the last. */
+  plan(to: Bound, rows: number): void {
+    this.#ranges.push({ from: this.#next, to, rows, state: "free" })
     if (to === undefined) this.#planned = true
     else this.#next = to
   }
@@ -63,10 +65,11 @@ export class Ranges {
     return range
   }
 
-  /** It was read up to `at` only: the rest is a range of its own. */
-  cut(range: Range, at: ReadonlyArray<string>): void {
-    this.#ranges.splice(this.#ranges.indexOf(range) + 1, 0, { from: at, to: range.to, state: "free" })
+  /** It was read up to `at` only, which was about `rows` rows: the rest is a range of its own. */
+  cut(range: Range, at: ReadonlyArray<string>, rows: number): void {
+    this.#ranges.splice(this.#ranges.indexOf(range) + 1, 0, { from: at, to: range.to, rows: Math.max(1, range.rows - rows), state: "free" })
     range.to = at
+    range.rows = rows
   }
 
   /** It is to be read again. */

@@ -21,7 +21,7 @@ const columnText = (relation: Relation): string => {
   return text
 }
 
-/** `key`: as text; empty for a table without one. */
+/** `key`: as text; of a table without one, the file in which `read.version` has its pointer. */
 export const rowOf = (
   copy: Copy, place: EntryPlace, sub: number, relation: Relation, read: ReadRow, key: string
 ): Change => {

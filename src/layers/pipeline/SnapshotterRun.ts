@@ -76,7 +76,8 @@ const transfer = Effect.fnUntraced(function*(job: SnapshotterTable, watch: Table
     },
     enter: (place, read, rows, keys) => [
       ...entry(place, job.table.schema, job.table.oid),
-      ...rows.map((row, i) => rowOf(copy, place, i + 1, read.relation, row, keys[i]!))
+      // A row pointer means another row in another file of the table.
+      ...rows.map((row, i) => rowOf(copy, place, i + 1, read.relation, row, keys[i] || String(read.filenode)))
     ]
   })
   if (differs || generation !== job.generation) return yield* Effect.fail(new Restart())
@@ -110,8 +111,9 @@ const readRange = (job: SnapshotterTable, range: Range, watch: TableWatch) => {
       return transfer(job, watch, {
         from: range.from, to: range.to, maxRows: MAX_ROWS,
         accepts: (read) => {
-          if (read.last !== undefined) ranges.cut(range, read.last)
-          size.read(read.rows.length, read.bytes, performance.now() - begunMs)
+          const looked = read.last === undefined ? Math.max(range.rows, read.rows.length) : read.rows.length
+          if (read.last !== undefined) ranges.cut(range, read.last, read.rows.length)
+          size.read(looked, read.bytes, performance.now() - begunMs)
           job.tooLarge += read.tooLarge
           return entered = true
         },
@@ -127,7 +129,7 @@ const readRange = (job: SnapshotterTable, range: Range, watch: TableWatch) => {
     const smaller = Effect.gen(function*() {
       if (!size.tooLong()) return false
       const at = yield* reader.bound(job.table, job.key.names, range.from, range.to, size.rows)
-      if (at !== undefined) ranges.cut(range, at)
+      if (at !== undefined) ranges.cut(range, at, size.rows)
       return at !== undefined
     })
     yield* persist(once, smaller)
@@ -145,10 +147,10 @@ const nextRange = (job: SnapshotterTable) =>
     const free = ranges.take()
     if (free !== undefined || ranges.planned) return free
     const bound = yield* persist(
-      Effect.suspend(() => reader.bound(job.table, job.key.names, ranges.next, undefined, Math.floor(job.size.rows))),
+      Effect.suspend(() => reader.bound(job.table, job.key.names, ranges.next, undefined, job.size.rows)),
       Effect.sync(() => job.size.tooLong())
     )
-    ranges.plan(bound)
+    ranges.plan(bound, job.size.rows)
     return ranges.take()
   }))
 

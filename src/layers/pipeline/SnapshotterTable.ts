@@ -12,7 +12,7 @@ import * as CopyKey from "../../domain/copy/CopyKey.ts"
 import type { CopyRules } from "../../domain/copy/CopyRules.ts"
 import { type Bound, Ranges } from "../../domain/copy/Ranges.ts"
 import { type Takes, TableWatch } from "../../domain/copy/TableWatch.ts"
-import { keyDefinition } from "../../domain/Identity.ts"
+import { keyDefinition, noKey } from "../../domain/Identity.ts"
 import type { TableShape } from "../../domain/TableShape.ts"
 import type { PendingKey, TableRecord } from "../../services/CopyRequests.ts"
 import type { CopySettingsShape } from "../../services/CopySettings.ts"
@@ -36,8 +36,12 @@ interface Key {
   readonly hash: number
 }
 
-const keyOf = (table: ReadTable, shape: TableShape): Key =>
-  keyDefinition({ oid: table.oid, schema: table.schema, table: table.table, replicaIdentity: "", columns: [] }, shape)
+/** None where a column of it is generated: the plugins do not hand such a column out. */
+const keyOf = (table: ReadTable, shape: TableShape): Key => {
+  const key = keyDefinition({ oid: table.oid, schema: table.schema, table: table.table, replicaIdentity: "", columns: [] }, shape)
+  const isGenerated = (name: string) => shape.columns.some((column) => column.name === name && column.generated)
+  return key.names.some(isGenerated) ? noKey : key
+}
 
 const columnsOf = (relation: Relation): string =>
   relation.columns.map(({ name, typeOid, typmod }) => `${name} ${typeOid} ${typmod}`).join("\n")
@@ -185,7 +189,8 @@ export class SnapshotterTable {
     if (shape === undefined || keyOf(this.table, shape).hash !== this.key.hash) return true
     const columns = columnsOf(read.relation)
     // VACUUM FULL and CLUSTER leave the rows as they are; they write no row of `pgstream.ddl`, so the shape is the same.
-    const byDdl = shape !== this.#shape || this.#unchecked || !this.table.ddlInStream
+    // But they move them: a row pointer says nothing then of what was read.
+    const byDdl = this.key.names.length === 0 || shape !== this.#shape || this.#unchecked || !this.table.ddlInStream
     const rewritten = read.filenode !== this.#filenode && byDdl && this.options.rules.restartRewritten
     if (rewritten || (this.#columns !== undefined && columns !== this.#columns)) {
       this.table = { ...this.table, filenode: read.filenode }

@@ -162,8 +162,8 @@ describe("Delivered", () => {
 describe("Ranges", () => {
   it("is settled through the first range that is not, whatever the order of the others", () => {
     const ranges = new Ranges(undefined)
-    for (const to of [["10"], ["20"], ["30"]]) ranges.plan(to)
-    ranges.plan(undefined)
+    for (const to of [["10"], ["20"], ["30"]]) ranges.plan(to, 10)
+    ranges.plan(undefined, 10)
     const [a, b, c, d] = [ranges.take()!, ranges.take()!, ranges.take()!, ranges.take()!]
     assert.deepStrictEqual([a.from, a.to, d.from, d.to, ranges.take()], [undefined, ["10"], ["30"], undefined, undefined])
     ranges.settle(b)
@@ -177,10 +177,11 @@ describe("Ranges", () => {
 
   it("a range that is cut leaves its rest for somebody else, and nothing out", () => {
     const ranges = new Ranges(["5"])
-    ranges.plan(["50"])
-    ranges.plan(undefined)
+    ranges.plan(["50"], 10)
+    ranges.plan(undefined, 10)
     const first = ranges.take()!
-    ranges.cut(first, ["20"])
+    ranges.cut(first, ["20"], 4)
+    assert.strictEqual(first.rows, 4)
     const rest = ranges.take()!
     assert.deepStrictEqual([first, rest].map(({ from, to }) => [from, to]), [[["5"], ["20"]], [["20"], ["50"]]])
     ranges.settle(rest)

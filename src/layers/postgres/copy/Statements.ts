@@ -105,8 +105,12 @@ export const findTables = (condition: string): string => `
     FROM tree t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE t.relkind = 'r' ORDER BY 2, 3`
 
+/** Who waits for a standby with COMMIT PREPARED has no id of its own: that of the transaction counts. */
 export const committing = `
   SELECT backend_xid::text AS xid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND backend_xid IS NOT NULL
+  UNION SELECT p.transaction::text FROM pg_prepared_xacts p WHERE EXISTS (
+    SELECT FROM pg_stat_activity a WHERE a.wait_event = 'SyncRep' AND a.backend_xid IS NULL
+      AND position(replace(p.gid, '''', '''''') IN a.query) > 0)
   UNION SELECT transactionid::text FROM pg_locks
    WHERE locktype = 'transactionid' AND mode = 'ExclusiveLock' AND granted
      AND NOT pg_has_role('pg_read_all_stats', 'USAGE') AND current_setting('synchronous_standby_names') <> ''`
