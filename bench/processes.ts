@@ -56,11 +56,12 @@ const answer = (child: ChildProcess): Promise<Message> =>
 export const startReceiver = async (delayMs: number | "never" = 0): Promise<Receiver> => {
   const child = fork(join(import.meta.dirname, "receiver.ts"), { stdio: "inherit", env: { ...process.env, DELAY_MS: String(delayMs) } })
   const { port } = await answer(child)
-  const ask = (what: string): Promise<Message> => {
-    const got = answer(child)
-    child.send(what)
-    return got
-  }
+  const ask = (what: string): Promise<Message> =>
+    new Promise((resolve, reject) => {
+      answer(child).then(resolve, reject)
+      // With a callback an error is not thrown as an event: a receiver that was ended with us must not hide why.
+      child.send(what, (error) => { if (error !== null) reject(error) })
+    })
   return {
     url: `http://127.0.0.1:${port!}/webhook`,
     pid: child.pid!,
