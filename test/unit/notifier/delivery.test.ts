@@ -214,6 +214,19 @@ describe("Notifier, bounds", () => {
     assert.strictEqual(harness.position, 150)
     assert.deepStrictEqual(harness.segments.ids("e"), [idOf(1)])
   })
+
+  it("holds no more than so many writes of what has no body, either", () => {
+    let down = true
+    const harness = new Harness({ storeFails: () => down })
+    const transactions = Array.from({ length: 100_010 }, (_, i) => undecodable(i + 1, undefined))
+    assert.isTrue(harness.offer(transactions.slice(0, 99_000)).admitted)
+    assert.isFalse(harness.offer(transactions.slice(99_000)).admitted)
+    down = false
+    harness.pass(600_000)
+    assert.isTrue(harness.offer([commit(100_011)]).admitted)
+    harness.pass(1_000)
+    assert.strictEqual(harness.position, 10_001_150)
+  })
 })
 
 describe("Notifier, drain", () => {

@@ -35,19 +35,17 @@ export interface LoadOptions {
 
 const failed = (operation: string) => (cause: unknown) => new NotifierError({ operation, cause })
 
-/** Returns the first position that the stream or a reader brings again. */
+/** Returns for each endpoint the first position that its reader brings again. */
 const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }: LoadOptions) {
   const backlogs = yield* log.open(core.stream, core.rules.cutAtStart ? from : Infinity)
   const firsts = yield* Effect.forEach(backlogs, Effect.fnUntraced(function*(backlog) {
     const lanes = yield* directory.open(backlog.endpointId)
-    if (lanes.gone) return from
+    if (lanes.gone) return [backlog.endpointId, from] as const
     lanes.startBehind(backlog)
-    // It is over its budget and not suspended: it was resumed before the start.
-    if (core.settings.budgetAction === "suspend" && lanes.endpoint.suspended !== true) lanes.budget.forgive()
     const segment = yield* untilDone(log.read(core.stream, backlog.endpointId, backlog.cursor))
-    return segment?.events[0]?.commitLsn ?? from
+    return [backlog.endpointId, segment?.events[0]?.commitLsn ?? from] as const
   }), { concurrency: CONCURRENT_READS })
-  return firsts.reduce((lowest, first) => Math.min(lowest, first), from)
+  return new Map<EndpointId, Lsn>(firsts)
 }, (effect) => Effect.mapError(effect, (error: SegmentsError | NotifierError) =>
   error instanceof NotifierError ? error : failed("open segments")(error)))
 
@@ -74,7 +72,8 @@ const loadErased = Effect.fnUntraced(function*({ core, counts, directory, endpoi
 export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
   const { core, store, directory, from } = options
   yield* loadErased(options)
-  const idsFrom = yield* loadBacklogs(options)
+  const firsts = yield* loadBacklogs(options)
+  const idsFrom = [...firsts.values()].reduce((lowest, first) => Math.min(lowest, first), from)
   let after: { readonly endpointId: EndpointId; readonly cursor: ParkedCursor } | undefined
   for (;;) {
     const page = yield* Effect.mapError(store.loadKeys(core.stream, after, PAGE_ROWS, idsFrom), failed("load parked keys"))
@@ -86,9 +85,13 @@ export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
       if (row.commitLsn >= from) {
         lanes.addFuture(row)
         directory.withFuture.add(lanes)
-      } else lanes.addStored(row, idsFrom)
+      } else lanes.addStored(row, firsts.get(row.endpointId) ?? from)
     }
     after = { endpointId: last.endpointId, cursor: { commitLsn: last.commitLsn, ordinal: last.ordinal } }
   }
-  for (const lanes of directory.lanes.values()) lanes.resume()
+  for (const lanes of directory.lanes.values()) {
+    // It is over its budget and not suspended: it was resumed before the start.
+    if (core.settings.budgetAction === "suspend" && lanes.endpoint.suspended !== true) lanes.budget.forgive()
+    lanes.resume()
+  }
 })

@@ -12,6 +12,8 @@ import { type Entry, toRow } from "./Entry.ts"
 /** Rows and bytes of bodies in one batch at most (one larger body goes alone). */
 const BATCH_ROWS = 500
 const BATCH_BYTES = 4 * 1024 * 1024
+/** Writes that wait for the store; over it the Dispatcher waits. Their bodies are bounded apart, but some have none. */
+const MAX_WAITING = 100_000
 /** Pauses after a failed write, ms: doubled from the first to the second. */
 const RETRY_MIN_MS = 100
 const RETRY_MAX_MS = 5_000
@@ -49,6 +51,7 @@ export class ParkWriter {
 
   push(owner: WriteOwner, entry: Entry, kind: Write["kind"]): void {
     this.queue.push({ owner, entry, kind })
+    if (this.size > MAX_WAITING) this.core.holdStream("rows", true)
     this.work.openUnsafe()
   }
 
@@ -91,6 +94,7 @@ export class ParkWriter {
       for (const [id, ids] of removals) yield* untilDone(this.store.remove(this.core.stream, id, ids))
       this.core.hit?.("parked.after_write")
       this.underWay = 0
+      if (this.size <= MAX_WAITING) this.core.holdStream("rows", false)
       for (const { kind, owner, entry } of batch) {
         if (kind === "remove") owner.removed(entry.id)
         else owner.written(entry)
