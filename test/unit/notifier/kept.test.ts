@@ -229,6 +229,25 @@ describe("Notifier, breaker", () => {
     })
   }
 
+  it("goes on trying one that asks for a moment while it comes up", () => {
+    let [down, busy] = [true, 3]
+    const harness = new Harness({
+      endpoints: [endpoint("e", { order: "total" })], settings: forHours,
+      otherwise: () => (down ? "NoAnswer" : busy-- > 0 ? { status: 503, retryAfterMs: 1_000 } : "Ok")
+    })
+    for (let n = 1; n <= 20; n++) {
+      harness.offer([insert(n, 0, "one"), commit(n)])
+      harness.pass(1_000)
+    }
+    harness.pass(2 * HOUR)
+    down = false
+    const tried = harness.sent.length
+    harness.pass(62_000 + 3 * 5_000)
+    const at = harness.sent.slice(tried).map(({ atMs }) => atMs)
+    assert.strictEqual(at.length, 3 + 20)
+    for (let n = 1; n <= 3; n++) assert.isAtLeast(at[n]! - at[n - 1]!, 1_000)
+  })
+
   it("tries what was never tried before rows that failed", () => {
     let down = true
     const hangsFor = Object.fromEntries([1, 2, 3, 4].map((n) => [idOf(n), Array.from({ length: 500 }, () => "NoAnswer" as const)]))

@@ -13,6 +13,7 @@ import type { Endpoint, OrderMode, SubscriptionId } from "../../../domain/Subscr
 import type { LoadedKeys } from "../../../services/ParkedDeliveries.ts"
 import type { SegmentCursor } from "../../../services/Segments.ts"
 import { Attempts, type AttemptsOwner } from "./Attempts.ts"
+import { EarlyProbe, type Probed } from "./EarlyProbe.ts"
 import { Entry, type EventFacts, fromItem } from "./Entry.ts"
 import { FeedRound } from "./FeedRound.ts"
 import { FeedSchedule } from "./FeedSchedule.ts"
@@ -26,14 +27,13 @@ import { TableSide } from "./TableSide.ts"
 /** Share of an endpoint's bytes above which its segments are not read on. */
 const READ_SHARE = 0.5
 
-export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentTaker {
+export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, SegmentTaker {
   readonly attempts: Attempts
   readonly table: TableSide
   readonly segments: SegmentSide
   /** All rows are due in the next round. */
   force = false
-  /** While it is tried with one request whether it is up: a round found no row that is due, or one was tried before its time. */
-  private probe: "none" | "noneDue" | "early" = "none"
+  private readonly probe = new EarlyProbe(this.core, this)
   private readonly schedule: FeedSchedule
 
   constructor(parts: LanesParts, endpoint: Endpoint, link: LanesLink, count: { readonly count: number; readonly epoch: string }) {
@@ -53,8 +53,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
 
   // ── from the stream ────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A new event, later in the stream than all before; its number is `count`. */
-  /** `number`: 0 for what a copy sends. */
+  /** A new event, later in the stream than all before; its number is `count`, 0 for what a copy sends. */
   submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, number: number, ticket: Ticket): void {
     if (this.gone) return this.withdrawNumber(number, ticket)
     if (this.endpoint.suspended === true) return this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "suspended", ticket)
@@ -101,7 +100,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
     this.segments.takeBuffered()
     this.reachFuture()
     if (this.segments.mustRead && this.mayTake(!this.segments.isRereading, READ_SHARE)) this.work.read(this)
-    if (this.probe === "noneDue") this.probeEarly()
+    this.probe.tryIt()
     this.attempts.pump()
   }
 
@@ -164,6 +163,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
 
   answered(): void {
     this.settleMode()
+    this.probe.answered()
     if (this.segments.hasUnread) this.pumpSegments()
   }
 
@@ -184,7 +184,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
 
   gateChanged(): void {
     const { gate } = this.attempts
-    this.probe = "none"
+    this.probe.gateChanged()
     if (gate.state === "open") {
       this.giveWay("it seems to be down")
       this.wakeLater()
@@ -320,17 +320,12 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, SegmentT
   roundEnded(round: FeedRound, isWhole: boolean, scanMs: number): void {
     this.table.endRound(round, isWhole)
     this.schedule.ended(scanMs)
-    if (isWhole && this.isProbing && this.probe === "none") this.probe = "noneDue"
+    if (isWhole) this.probe.roundEnded()
     this.pumpSegments()
   }
 
-  /** Nothing else could show that it is up again: the oldest row is tried, though it is not due for hours. */
-  private probeEarly(): void {
-    if (!this.isProbing || this.lanes.size > 0 || !this.table.hasRows) return
-    if (this.segments.hasUnread && this.mayTake(!this.segments.isRereading, READ_SHARE)) return
-    this.probe = "early"
-    this.force = true
-    this.schedule.requestNow()
+  get hasOnlyRows(): boolean {
+    return this.lanes.size === 0 && this.table.hasRows && !(this.segments.hasUnread && this.mayTake(!this.segments.isRereading, READ_SHARE))
   }
 
   private beginRound(): boolean {
