@@ -128,11 +128,13 @@ const goesOn = (ids: ReadonlyArray<CopyId>) =>
 const goesOnLater = say("The copy is not over; it goes on where it stopped when something follows the slot:   pgstream run   pgstream snapshot")
 
 /**
- * Nobody follows the slot: this process does, for as long as the copy takes. Rows that it read without the slot would be
- * followed by older changes once a service reads it. Where there is no slot it reads one snapshot.
+ * Where nobody follows the slot, this process does, for as long as the copy takes: rows that it read without the slot would
+ * be followed by older changes once a service reads it. Where there is no slot it reads one snapshot.
  */
 export const alone = Effect.fnUntraced(function*(settings: AppSettings, ids: ReadonlyArray<CopyId>, view: ViewOptions) {
-  if ((yield* (yield* StreamFollowed).now) === "no slot") return yield* conclude(yield* withoutSlot(settings, ids, view))
+  const state = yield* (yield* StreamFollowed).now
+  if (state === "followed") return yield* watched(ids, view).pipe(Effect.onInterrupt(() => goesOn(ids)))
+  if (state === "no slot") return yield* conclude(yield* withoutSlot(settings, ids, view))
   const { setupLayer } = yield* Effect.promise(() => import("../app/AppLive.ts"))
   const { runPipeline } = yield* Effect.promise(() => import("../app/RunPipeline.ts"))
   yield* Setup.use((setup) => setup.check).pipe(Effect.provide(setupLayer(settings)))
