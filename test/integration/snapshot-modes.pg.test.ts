@@ -1,5 +1,5 @@
 /** Copies through the program: each way to ask, each mode of `run`, what is seen meanwhile, and the exit codes. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "vitest"
@@ -147,6 +147,14 @@ instrumentation: {health: {address: "127.0.0.1:0"}}
         assert.match(stderr, new RegExp(`SUCCESS  pgstream snapshot complete: .*${text}`))
         assert.lengthOf(new Set(idsOf("d")), rows)
       }
+      // A service that follows the slot does the work.
+      database.psql("CREATE TABLE watched(id int PRIMARY KEY); INSERT INTO watched SELECT generate_series(1, 30)")
+      const running = await program.run()
+      writeFileSync(file, readFileSync(file, "utf8").replace("[d]", "[watched]"))
+      const { code, stderr } = await pgstream(["run", "-c", file])
+      assert.strictEqual(code, 0, stderr)
+      assert.lengthOf(new Set(idsOf("watched")), 30)
+      await stopped(running)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
