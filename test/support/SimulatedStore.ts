@@ -79,9 +79,10 @@ export class SimulatedStore {
             if (row !== undefined) this.rows.set(key, { ...row, attempts, retries, dueAtMs, state, lastError })
           }
         }),
-      loadKeys: (_stream, after, limit) =>
+      loadKeys: (_stream, after, limit, idsFrom = 0) =>
         call(timing.scan(), "loadKeys", () =>
           [...this.rows.values()]
+            .filter((row) => row.state === "waiting" || row.commitLsn >= idsFrom)
             .filter((row) => after === undefined || row.endpointId > after.endpointId ||
               (row.endpointId === after.endpointId && isAfter(row, after.cursor)))
             .sort((a, b) => (a.endpointId < b.endpointId ? -1 : a.endpointId > b.endpointId ? 1 : inStreamOrder(a, b)))

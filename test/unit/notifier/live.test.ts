@@ -36,6 +36,20 @@ describe("Notifier, dead ones that are tried again", () => {
     })
   }
 
+  it("are not taken for the last ones after a start, which does not count those of before", () => {
+    const first = withDead()
+    const { position, store } = first
+    first.close()
+    const counts = new Map([["e", { count: 1, epoch: "00112233aabbccdd" }]])
+    const second = new Harness({ settings: { ...slow, refusedScheduleMs: [] }, store, position, counts, script: { [idOf(2)]: [{ status: 404 }] } })
+    second.offer(rows(2, "b"))
+    second.pass(100)
+    second.ask((live) => live.revive("e", [store.get("e", idOf(2))!], makeWaiting(second, idOf(2))))
+    second.pass(1_000)
+    assert.deepStrictEqual(second.store.ofEndpoint("e").map(({ id, state }) => [id, state]), [[idOf(1), "dead"]])
+    assert.deepStrictEqual(second.notices, ["first_dead_letter e"])
+  })
+
   it("hold nothing when the write fails", () => {
     const harness = withDead()
     const dead = harness.store.get("e", idOf(1))!

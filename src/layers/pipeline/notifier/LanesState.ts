@@ -60,6 +60,8 @@ export abstract class LanesState implements WriteOwner {
   bytes = 0
   /** Dead ones that are known of. */
   dead = 0
+  /** It had numbers before the start: dead ones of then are not counted. When they are gone the store says. */
+  private readonly mayHaveMoreDead: boolean
   readonly budget: Budget
   abstract readonly attempts: Attempts
   abstract readonly table: TableSide
@@ -89,6 +91,7 @@ export abstract class LanesState implements WriteOwner {
     this.mode = endpoint.order
     this.epoch = count.epoch
     this.count = count.count
+    this.mayHaveMoreDead = count.count > 0
     this.lanes = new LaneList(this.core.rules)
     this.budget = new Budget(this.core)
   }
@@ -256,7 +259,7 @@ export abstract class LanesState implements WriteOwner {
   /** They are tried again, or erased. */
   countRevived(deliveries: number): void {
     this.dead = Math.max(0, this.dead - deliveries)
-    if (this.dead === 0) this.core.notices?.over("first_dead_letter", this.id)
+    if (this.dead === 0 && !this.mayHaveMoreDead) this.core.notices?.over("first_dead_letter", this.id)
   }
 
   protected hold(entry: Entry): void {
