@@ -167,6 +167,25 @@ describe("Notifier, a subscription that is removed", () => {
     assert.strictEqual(harness.store.rows.size, 0)
     assert.strictEqual(harness.position, 150)
   })
+
+  it("reads on in segments when all that its lanes held was withdrawn", () => {
+    const segments = new SimulatedSegments()
+    const first = new Harness({ segments, endpoints: [endpoint("e", { paused: true })], rows: { e: ["x"] } })
+    first.offer(rows(1, "a", "b", "c", "d"))
+    first.offer([commit(5, { upserted: [row("y", "e")], removed: [] })])
+    first.offer(rows(6, "e"))
+    first.pass(100)
+    first.close()
+    const harness = new Harness({
+      segments, position: 650, counts: new Map([["e", { count: 5, epoch: "before" }]]), endpoints: one, rows: two,
+      settings: { ...slow, parkAfterMs: 60_000, maxEndpointBytes: 30 }, script: Object.fromEntries([1, 2, 3, 4].map((n) => [idOf(n), Array.from({ length: 100 }, () => ({ status: 500 }))]))
+    })
+    harness.pass(50)
+    assert.notInclude(harness.ids, idOf(6))
+    harness.unsubscribe("x")
+    harness.pass(1_000)
+    assert.include(harness.ids, idOf(6))
+  })
 })
 
 describe("Notifier, what was removed while it was away", () => {

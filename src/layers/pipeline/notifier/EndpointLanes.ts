@@ -376,6 +376,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
     for (const entry of found) this.withdraw(entry)
     if (this.table.hasRows) this.schedule.requestNow()
     this.settleMode()
+    this.pumpSegments()
     this.attempts.pump()
     this.tellWithdrawn()
   }
