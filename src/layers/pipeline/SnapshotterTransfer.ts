@@ -100,7 +100,10 @@ export const transfer = Effect.fnUntraced(function*(options: Transfer) {
         table, key, from, to, keys, where, maxBytes, maxRows, expectedRows, isNewEnough,
         highMark: high,
         lockFirst: rules.lockFirst,
-        ready: (rows) => stage.expect(high, atHigh(rows))
+        ready: (rows) => {
+          if (!rules.waitForLowMark) atLow()
+          stage.expect(high, atHigh(rows))
+        }
       })
       if (outcome !== "old") return outcome
       yield* Effect.sleep(OLD_PAUSE_MS)
@@ -113,10 +116,7 @@ export const transfer = Effect.fnUntraced(function*(options: Transfer) {
       yield* reader.mark(low)
       yield* Deferred.await(lowCame)
       if ((yield* read) === "moved") return "moved"
-    } else {
-      if ((yield* read) === "moved") return "moved"
-      atLow()
-    }
+    } else if ((yield* read) === "moved") return "moved"
     return yield* Deferred.await(highCame)
   }).pipe(Effect.ensuring(Effect.sync(() => {
     stage.forget(low)
