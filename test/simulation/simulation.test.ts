@@ -8,10 +8,16 @@ import * as Rules from "../../src/domain/Rules.ts"
 
 const RUNS = 1_500
 const RUNS_FOR_A_RULE = 3_000
+/** Found a reader of segments that nobody woke, and one that began before the parked keys were loaded. */
+const ONCE_WRONG = [901_837, 902_613]
 
 describe("simulation", () => {
   it(`loses nothing, keeps order, never gets stuck: ${RUNS} seeds`, () => {
     assert.deepStrictEqual(failuresOf(1, RUNS), [])
+  })
+
+  it.each(ONCE_WRONG)("goes well with seed %i, which found a fault once", (seed) => {
+    assert.isUndefined(runSeed(seed, Rules.all))
   })
 
   it("is the same run for the same seed", () => {

@@ -90,6 +90,8 @@ export class Core {
   readonly alarms: Alarms
   /** The last that was dispatched: one object, changed in place. */
   readonly reached: { commitLsn: number; ordinal: number }
+  /** Parked keys are being loaded: nothing of the table or of segments is fed yet. */
+  loading = true
   /** No request starts any more. */
   stopping = false
   /** The scope is closed: late callbacks change nothing. */

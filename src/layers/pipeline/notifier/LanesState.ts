@@ -187,7 +187,7 @@ export abstract class LanesState implements WriteOwner {
   }
 
   get mayFeed(): boolean {
-    return !this.gone && !this.isHeld && !this.core.stopping && this.endpoint.order === this.mode && this.attempts.isOpen
+    return !this.gone && !this.isHeld && !this.core.stopping && !this.core.loading && this.endpoint.order === this.mode && this.attempts.isOpen
   }
 
   /** While the gate is open there is nothing to do; its time may be put off meanwhile. */

@@ -89,6 +89,7 @@ export const loadWaiting = Effect.fnUntraced(function*(options: LoadOptions) {
     }
     after = { endpointId: last.endpointId, cursor: { commitLsn: last.commitLsn, ordinal: last.ordinal } }
   }
+  core.loading = false
   for (const lanes of directory.lanes.values()) {
     // It is over its budget and not suspended: it was resumed before the start.
     if (core.settings.budgetAction === "suspend" && lanes.endpoint.suspended !== true) lanes.budget.forgive()
