@@ -36,7 +36,8 @@ describe("run", () => {
     const program = await makeProgram({ url: database.url, slot: `${database.name}_s` })
     await program.init()
     database.psql(`CREATE TABLE t(id int PRIMARY KEY); ${subscribeAll(receiver.url)};
-      DROP TABLE pgstream.streams; DELETE FROM pgstream.migrations_source WHERE migration_id >= 4`)
+      DROP TABLE pgstream.streams, pgstream.copies, pgstream.copy_tables, pgstream.copy_keys CASCADE;
+      DELETE FROM pgstream.migrations_source WHERE migration_id >= 4`)
     assertRefused(await program.start().ended, "SchemaOutdated", "pgstream init")
     const running = await program.run("--init")
     database.psql(`INSERT INTO t VALUES (1)`)
