@@ -17,11 +17,20 @@ export const make = Effect.gen(function*() {
   const { refreshIntervalMs } = yield* StoreSettings
   let rows: ReadonlyArray<Subscription> | undefined
 
-  const refresh = Effect.map(store.list, (read) => (rows = read))
+  /** Reads by number: an answer that was asked for before one that is in force is out of date. */
+  let [asked, inForce] = [0, 0]
+
+  const refresh = Effect.suspend(() => {
+    const number = ++asked
+    return Effect.map(store.list, (read) => {
+      if (number > inForce) [rows, inForce] = [read, number]
+      return read
+    })
+  })
   /** A write is done whether or not the rows can be read again: then the next `list` asks the store. */
   const afterWrite = refresh.pipe(Effect.catch(() =>
     Effect.sync(() => {
-      rows = undefined
+      ;[rows, inForce] = [undefined, asked]
     })
   ))
   const follow = Stream.merge(Stream.tick(refreshIntervalMs), store.hints ?? Stream.empty).pipe(
