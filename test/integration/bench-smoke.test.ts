@@ -17,6 +17,8 @@ import { cleanEnv } from "../support/cli.ts"
 const root = join(import.meta.dirname, "../..")
 /** For a machine that does much else: alone it takes half a minute. */
 const LIMIT_MS = 600_000
+/** The commit's time is the server's, the receipt's is ours: so far may they be apart on one machine, µs. */
+const CLOCKS_US = 1_000
 
 describe("the arithmetic of the harness", () => {
   it("finds numbers that came twice, that did not come, and that came late", () => {
@@ -129,7 +131,7 @@ describe.skipIf(process.env["PGSTREAM_TEST_NO_POSTGRES"] === "1")("some scenario
     assert.deepStrictEqual(results.map(({ name }) => name), only)
     for (const { arms, limits, name } of results) {
       for (const [arm, metrics] of Object.entries(arms)) {
-        for (const [metric, value] of Object.entries(metrics)) assert.isTrue(Number.isFinite(value) && value >= 0, `${name}, ${arm}: ${metric} ${value}`)
+        for (const [metric, value] of Object.entries(metrics)) assert.isTrue(Number.isFinite(value) && value >= -CLOCKS_US, `${name}, ${arm}: ${metric} ${value}`)
       }
       for (const { met, metric, value } of limits) {
         if (["twice", "missing", "wrongOrder"].includes(metric)) assert.isTrue(met, `${name}: ${metric} ${value}`)
