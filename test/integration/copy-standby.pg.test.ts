@@ -34,7 +34,7 @@ const scene = async (rules: CopyRules.CopyRules, late: boolean, prepared = false
     await startCopyPipeline({ ...where, rules })
   }
   const copy = await askFor(where, ["t"])
-  await eventually("the copy has begun", () => server.psql("SELECT count(*) FROM pgstream.copy_tables WHERE state = 'running'").trim() === "1")
+  await eventually("the copy has begun, or is over", () => server.psql("SELECT count(*) FROM pgstream.copy_tables WHERE state <> 'waiting'").trim() === "1")
   const waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
   // Long enough for a copy that does not wait: its rows have come then.
   await eventually("rows, or the time they would take", () => receiver.values("id", "t").length > 1 || rules.seeDelivered).then(() => new Promise((resolve) => setTimeout(resolve, 500)))

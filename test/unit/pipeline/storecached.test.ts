@@ -29,11 +29,10 @@ it.effect("an answer that was asked for before a write does not undo what the wr
       Effect.provideService(StoreSettings, { url: Redacted.make(""), inSource: true, refreshIntervalMs: 60_000 })
     )
     const first = yield* Effect.forkChild(cached.list)
-    yield* Effect.yieldNow
+    for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
     yield* cached.subscribe({ url: "http://a", schema: "", table: "" }, [])
     yield* Deferred.succeed(slow, undefined)
-    yield* Effect.yieldNow
-    yield* Effect.yieldNow
+    for (let turn = 0; turn < 50; turn++) yield* Effect.yieldNow
     assert.strictEqual((yield* cached.list).length, 1)
     first.interruptUnsafe()
   }).pipe(Effect.scoped))
