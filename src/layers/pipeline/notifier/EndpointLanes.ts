@@ -19,7 +19,7 @@ import { FeedRound } from "./FeedRound.ts"
 import { FeedSchedule } from "./FeedSchedule.ts"
 import type { LanesLink } from "./LanesLink.ts"
 import { type LanesParts, LanesState } from "./LanesState.ts"
-import { compare, END, type Placed } from "./Position.ts"
+import { compare, END, type Placed, START } from "./Position.ts"
 import type { SegmentItem } from "./SegmentItem.ts"
 import { SegmentSide, type SegmentTaker } from "./SegmentSide.ts"
 import { TableSide } from "./TableSide.ts"
@@ -31,8 +31,8 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
   readonly attempts: Attempts
   readonly table: TableSide
   readonly segments: SegmentSide
-  /** All rows are due in the next round. */
-  force = false
+  /** All rows that are later are due in the next round; `undefined`: those whose time has come. */
+  dueFrom: Placed | undefined
   private readonly probe = new EarlyProbe(this.core, this)
   private readonly schedule: FeedSchedule
 
@@ -307,7 +307,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
 
   /** Everything parked is due at once, oldest first. */
   requestAll(): void {
-    this.force = this.table.hasRows
+    this.dueFrom = this.table.hasRows ? START : undefined
     this.resume()
   }
 

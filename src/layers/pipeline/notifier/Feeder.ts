@@ -14,7 +14,7 @@ import type { EndpointLanes } from "./EndpointLanes.ts"
 import { type Entry, fromRow } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
 import { untilDone } from "./ParkWriter.ts"
-import { compare } from "./Position.ts"
+import { compare, later, type Placed } from "./Position.ts"
 import type { RangeWriter } from "./RangeWriter.ts"
 
 /** Rows and bytes of bodies in one page. */
@@ -40,8 +40,8 @@ export const run = (options: FeederOptions, lanes: EndpointLanes, round: FeedRou
   Effect.gen(function*() {
     const { core, store, scans } = options
     const startedAt = core.now()
-    const force = lanes.force
-    lanes.force = false
+    const { dueFrom } = lanes
+    lanes.dueFrom = undefined
     let outcome: Outcome = "more"
     let scanMs = 0
     while (outcome === "more") {
@@ -59,7 +59,7 @@ export const run = (options: FeederOptions, lanes: EndpointLanes, round: FeedRou
         round.beginScan(lanes.table.pending)
         return Effect.map(
           store.scan(core.stream, lanes.id, round.cursor, core.bytes < core.settings.maxQueueBytes && !lanes.isProbing ? PAGE_ROWS : 1, PAGE_BYTES),
-          (page) => takePage(core, lanes, round, page, force, dropped)
+          (page) => takePage(core, lanes, round, page, dueFrom, dropped)
         )
       })).pipe(
         Effect.catch((error) =>
@@ -72,6 +72,8 @@ export const run = (options: FeederOptions, lanes: EndpointLanes, round: FeedRou
       if (dropped.length > 0) yield* withdraw(options, lanes, dropped)
       scanMs += core.now() - from
     }
+    // Each row is due before its time once: those that it did not come to, in the next round.
+    if (dueFrom !== undefined && outcome !== "end") lanes.dueFrom ??= round.cursor === undefined ? dueFrom : later(dueFrom, round.cursor)
     finish(lanes, round, outcome)
     lanes.roundEnded(round, outcome === "end", Math.min(scanMs, core.now() - startedAt))
   }).pipe(Effect.onInterrupt(() => Effect.sync(() => lanes.roundEnded(round, false, 0))))
@@ -86,7 +88,7 @@ const takePage = (
   lanes: EndpointLanes,
   round: FeedRound,
   page: ReadonlyArray<ParkedDelivery>,
-  force: boolean,
+  dueFrom: Placed | undefined,
   dropped: Array<Entry>
 ): Outcome => {
   const { rules } = core
@@ -113,7 +115,7 @@ const takePage = (
       lanes.budget.rowsChanged(-entry.body.byteLength)
       dropped.push(entry)
     } else if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)
-    else if (row.dueAtMs > now && !force) {
+    else if (row.dueAtMs > now && (dueFrom === undefined || compare(row, dueFrom) <= 0)) {
       round.pass(row)
       round.nextDueMs = Math.min(round.nextDueMs, row.dueAtMs)
     } else {

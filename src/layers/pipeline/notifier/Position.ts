@@ -16,3 +16,5 @@ export const earlier = (a: Placed, b: Placed): Placed => (compare(a, b) <= 0 ? a
 
 /** The last position that is earlier: places are whole numbers. */
 export const before = ({ commitLsn, ordinal }: Placed): Placed => ({ commitLsn, ordinal: ordinal - 1 })
+
+export const later = (a: Placed, b: Placed): Placed => (compare(a, b) >= 0 ? a : b)
