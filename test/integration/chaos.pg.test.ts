@@ -22,7 +22,8 @@ const ROUNDS = setting("PGSTREAM_CHAOS_ROUNDS", 1)
 const FAULTS = setting("PGSTREAM_CHAOS_FAULTS", 8)
 /** New events that the next fault waits for: the pipeline has come back from the last one. */
 const LEAST_EVENTS = 5
-const RECOVERY_MS = 60_000
+/** Each of our SQL connections may have to be found silent, after 20 s, one after the other. */
+const RECOVERY_MS = 120_000
 
 const faults = ["postgres", "walsender", "silence", "process"] as const
 type Fault = (typeof faults)[number]
