@@ -11,7 +11,7 @@ import { Random } from "../simulation/Random.ts"
 
 const SEED = 29
 /** The process has to come to its fail point within this, ms. */
-const LIMIT_MS = 60_000
+const LIMIT_MS = 180_000
 
 /** How often it comes there before it is killed, at most. */
 const failPoints: ReadonlyArray<readonly [FailPoint, number]> = [
