@@ -8,6 +8,9 @@ import type { Sending } from "./Sending.ts"
 export type EndpointId = string
 export type SubscriptionId = string
 
+/** The form of both ids, in either case. */
+export const isUuid = (text: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+
 /** One row of `pgstream.webhook_subscriptions`. */
 export interface Subscription {
   /** uuid */

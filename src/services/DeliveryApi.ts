@@ -5,6 +5,7 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as DeliverySelector from "../domain/DeliverySelector.ts"
+import { isUuid } from "../domain/Subscription.ts"
 import { NamedFields } from "./ApiNamedFields.ts"
 import * as Problems from "./ApiProblems.ts"
 import { absolute } from "./ApiUrl.ts"
@@ -31,7 +32,7 @@ const time = Schema.optionalKey(text.check(Schema.makeFilter((given: string) =>
 ))).annotateKey({ description: "RFC 3339. By the time of the commit." })
 
 const uuid = Schema.optionalKey(text.check(Schema.makeFilter((given: string) =>
-  /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(given) || "must be the id of an endpoint"
+  isUuid(given) || "must be the id of an endpoint"
 )))
 
 const keyText = Schema.optionalKey(text.check(Schema.makeFilter((given: string) => {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
-import type { EndpointId } from "../../domain/Subscription.ts"
+import { type EndpointId, isUuid } from "../../domain/Subscription.ts"
 import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
@@ -14,26 +14,26 @@ import { Endpoints } from "../../services/Endpoints.ts"
 import { StreamBehind } from "../../services/StreamBehind.ts"
 import { fieldProblems, inWords, NamedFields } from "../../services/ApiNamedFields.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
-import { SubscriptionStore, type SubscriptionStoreError, type TooManySubscriptions } from "../../services/SubscriptionStore.ts"
+import { SubscriptionStore, type TooManySubscriptions } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
 import * as ApiEndpointTools from "./ApiEndpointTools.ts"
 import * as CopyHandlers from "./CopyHandlers.ts"
 import * as DeliveryHandlers from "./DeliveryHandlers.ts"
 import * as EndpointHandlers from "./EndpointHandlers.ts"
+import { storeProblem } from "./storeProblem.ts"
 
 /** An answer does not wait longer than this for what it only adds, ms. */
 const ADDED_TIMEOUT_MS = 2_000
 
-const STORE_AWAY = "The store of the subscriptions does not answer now. Nothing was changed that is not in the "
-  + "list; try again."
-const STORE_REFUSED = "The store of the subscriptions answered with an error; the service's log has it. What is "
-  + "wrong with it:   pgstream status"
+const refuses = storeProblem(
+  "subscriptions",
+  "The store of the subscriptions does not answer now. Nothing was changed that is not in the list; try again."
+)
 const NOT_SUBSCRIBED = "No subscription has this url, schema and table; all three are compared exactly, and an "
   + "empty schema or table is a value of its own. What there is:   GET /webhooks/subscriptions"
 
 const NOT_THERE = "No subscription has this id. What there is:   GET /webhooks/subscriptions"
 
-const isId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
 const notThere = () => new Problems.NoSuchSubscription({ detail: NOT_THERE })
 
 const tooMany = ({ max }: TooManySubscriptions) =>
@@ -44,16 +44,6 @@ const tooMany = ({ max }: TooManySubscriptions) =>
 
 const addressProblem = ({ message }: AddressRefused) =>
   Effect.fail(new Problems.AddressNotAllowed({ detail: message, errors: [{ field: "url", problem: message }] }))
-
-const storeProblem = (
-  error: SubscriptionStoreError
-): Effect.Effect<never, Problems.StoreUnavailable | Problems.StoreRefused> =>
-  error.unavailable
-    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
-    : Effect.andThen(
-      Effect.logError("The store refused what the API asked of it.", error),
-      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
-    )
 
 const answersSoon = <A, E>(effect: Effect.Effect<A | undefined, E>): Effect.Effect<A | undefined> =>
   effect.pipe(
@@ -97,7 +87,7 @@ const handlers = HttpApiBuilder.group(
         const types = [...new Set(payload.event_types ?? [])]
         yield* guard.check(key.url).pipe(Effect.catch(addressProblem))
         const row = yield* store.subscribe(key, types).pipe(
-          Effect.catchTags({ SubscriptionStoreError: storeProblem, TooManySubscriptions: tooMany })
+          Effect.catchTags({ SubscriptionStoreError: refuses, TooManySubscriptions: tooMany })
         )
         yield* Audit.record({
           action: "subscribe", url: row.url, details: { subscriptionId: row.id, endpointId: row.endpointId }
@@ -111,7 +101,7 @@ const handlers = HttpApiBuilder.group(
       }),
       unsubscribe: Effect.fn("SubscriptionApi.unsubscribe")(function*({ payload }) {
         const key = { url: payload.url, schema: payload.schema ?? "", table: payload.table ?? "" }
-        const removed = yield* store.unsubscribe(key).pipe(Effect.catch(storeProblem))
+        const removed = yield* store.unsubscribe(key).pipe(Effect.catch(refuses))
         if (!removed) {
           return yield* new Problems.NotSubscribed({ detail: NOT_SUBSCRIBED })
         }
@@ -121,25 +111,25 @@ const handlers = HttpApiBuilder.group(
       }),
       list: Effect.fn("SubscriptionApi.list")(function*() {
         const { scope } = yield* ApiCaller
-        const rows = yield* store.list.pipe(Effect.catch(storeProblem))
+        const rows = yield* store.list.pipe(Effect.catch(refuses))
         return { subscriptions: rows.map((row) => ApiViews.subscription(row, scope)) }
       }),
       get: Effect.fn("SubscriptionApi.get")(function*({ params: { id } }) {
         const { scope } = yield* ApiCaller
-        const rows = yield* store.list.pipe(Effect.catch(storeProblem))
+        const rows = yield* store.list.pipe(Effect.catch(refuses))
         const row = rows.find((one) => one.id === id.toLowerCase())
         return row === undefined ? yield* notThere() : ApiViews.subscription(row, scope)
       }),
       update: Effect.fn("SubscriptionApi.update")(function*({ params: { id }, payload }) {
-        if (!isId(id)) return yield* notThere()
-        const row = yield* store.update(id, [...new Set(payload.event_types)]).pipe(Effect.catch(storeProblem))
+        if (!isUuid(id)) return yield* notThere()
+        const row = yield* store.update(id, [...new Set(payload.event_types)]).pipe(Effect.catch(refuses))
         if (row === undefined) return yield* notThere()
         yield* Audit.record({ action: "subscription.update", url: row.url, details: { subscriptionId: row.id } })
         return ApiViews.subscription(row, "manage")
       }),
       remove: Effect.fn("SubscriptionApi.remove")(function*({ params: { id } }) {
-        if (!isId(id)) return yield* notThere()
-        const removed = yield* store.remove(id).pipe(Effect.catch(storeProblem))
+        if (!isUuid(id)) return yield* notThere()
+        const removed = yield* store.remove(id).pipe(Effect.catch(refuses))
         if (removed === undefined) return yield* notThere()
         const { endpointId, id: subscriptionId, schema, table, url } = removed.subscription
         yield* Audit.record({ action: "unsubscribe", url, details: { subscriptionId, endpointId } })

@@ -10,13 +10,16 @@ import * as Audit from "../../services/Audit.ts"
 import { CopyAsking, type CopyAskingError, type CopyRefused, type CopyWish } from "../../services/CopyAsking.ts"
 import { CopyRequests } from "../../services/CopyRequests.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
+import { storeProblem } from "./storeProblem.ts"
 
 /** Longest wait for the source in one request, ms; to plan a condition takes less. */
 const SOURCE_TIMEOUT_MS = 20_000
 
 const SOURCE_AWAY = "The source database does not answer now. Ask again: the same copy is not made twice."
 const SOURCE_REFUSED = "The source database answered with an error; the service's log has it. What is wrong with it:   pgstream status"
-const STORE_AWAY = "The store of the subscriptions does not answer now, and nothing was requested; try again."
+const refuses = storeProblem(
+  "subscriptions", "The store of the subscriptions does not answer now, and nothing was requested; try again."
+)
 const NOT_THERE = "No copy has this id. What there is:   GET /webhooks/snapshots"
 const NO_SUBSCRIPTION = "No subscription has this id. What there is:   GET /webhooks/subscriptions"
 
@@ -51,9 +54,7 @@ const askProblem = (error: CopyAskingError): Effect.Effect<never, AskProblem> =>
     case "TableCatalogError":
       return error.unavailable ? away() : sourceRefused(error)
     default:
-      return Effect.fail(error.unavailable
-        ? new Problems.StoreUnavailable({ detail: STORE_AWAY })
-        : new Problems.StoreRefused({ detail: STORE_AWAY }))
+      return refuses(error)
   }
 }
 

@@ -4,6 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as DeliverySelector from "../../domain/DeliverySelector.ts"
+import { isUuid } from "../../domain/Subscription.ts"
 import { AddressGuard } from "../../services/AddressGuard.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
@@ -15,28 +16,21 @@ import { type CommandKind, DeliveryCommands } from "../../services/DeliveryComma
 import * as Views from "../../services/DeliveryViews.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { Verify } from "../../services/Verify.ts"
+import { type StoreProblem, storeProblem } from "./storeProblem.ts"
 
 /** Commands in one answer. */
 const MAX_COMMANDS = 100
 
 const STORE_AWAY = "The store of the deliveries, or the source that names the stream, does not answer now; try again."
-const STORE_REFUSED = "The store of the deliveries answered with an error; the service's log has it. What is wrong with it:   pgstream status"
 const NOT_THERE = "No delivery of this endpoint has this id among what is stored and what the log has. One that was delivered is not kept."
 const NO_COMMAND = "No command has this id; they are kept for 30 days. What there is:   GET /webhooks/deliveries/commands"
 const NOTHING_SAID = "says which deliveries are meant by nothing; say it, or that all are: {\"all\": true}"
 
-type StoreProblem = Problems.StoreUnavailable | Problems.StoreRefused
-
 const isAway = (error: object): boolean =>
   ("unavailable" in error && error.unavailable === true) || ("_tag" in error && error._tag === "CurrentStreamError")
 
-const storeProblem = (error: object): Effect.Effect<never, StoreProblem> =>
-  isAway(error)
-    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
-    : Effect.andThen(
-      Effect.logError("The store refused what the API asked of it.", error),
-      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
-    )
+const problemOf = storeProblem("deliveries", STORE_AWAY)
+const refuses = (error: object) => problemOf(isAway(error) ? { unavailable: true } : error)
 
 const invalid = (field: string, problem: string) =>
   new Problems.InvalidRequest({ detail: `${field === "" ? "The body" : field} ${problem}.`, errors: [{ field, problem }] })
@@ -49,7 +43,7 @@ const unseen = (name: string, what: string) => new Problems.ScopeTooSmall({
 const listProblem = (error: DeliveryAdminError): Effect.Effect<never, StoreProblem | Problems.InvalidRequest> =>
   error.cause instanceof BadCursor
     ? Effect.fail(invalid("cursor", "is not `next` of a page of this very query"))
-    : storeProblem(error)
+    : refuses(error)
 
 type Selection = Omit<typeof ReplayRequest.Type, "rate" | "url">
 
@@ -71,7 +65,6 @@ const queryOf = ({ cursor, endpoint, from, id, key, limit, order, state, table, 
   state, cursor, oldestFirst: order === "oldest", limit: limit === undefined ? DEFAULT_PAGE : Number(limit)
 })
 
-const isEndpointId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
 
 export const layer = HttpApiBuilder.group(
   SubscriptionApi,
@@ -82,11 +75,11 @@ export const layer = HttpApiBuilder.group(
     const guard = yield* AddressGuard
     const verify = yield* Verify
     const current = yield* CurrentStream
-    const stream = current.identify.pipe(Effect.catch(storeProblem))
+    const stream = current.identify.pipe(Effect.catch(refuses))
 
     const found = Effect.fnUntraced(function*(id: string) {
       const number = /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0
-      const command = yield* commands.get(yield* stream, number).pipe(Effect.catch(storeProblem))
+      const command = yield* commands.get(yield* stream, number).pipe(Effect.catch(refuses))
       return command === undefined ? yield* new Problems.NoSuchCommand({ detail: NO_COMMAND }) : Views.command(command)
     })
 
@@ -95,7 +88,7 @@ export const layer = HttpApiBuilder.group(
       if (DeliverySelector.isAll(selector) && selection.all !== true) return yield* invalid("", NOTHING_SAID)
       const { name: by } = yield* ApiCaller
       const target = url === undefined ? undefined : Redacted.make(url)
-      const id = yield* commands.add(yield* stream, { kind, selector, target, rate, by }).pipe(Effect.catch(storeProblem))
+      const id = yield* commands.add(yield* stream, { kind, selector, target, rate, by }).pipe(Effect.catch(refuses))
       yield* Audit.record({ action: `deliveries.${kind}`, url, details: { command: id, selection: DeliverySelector.describe(selector) } })
       return yield* Effect.catchTag(found(String(id)), "NoSuchCommand", Effect.die)
     })
@@ -108,13 +101,13 @@ export const layer = HttpApiBuilder.group(
         return Views.page(page)
       }),
       blocking: Effect.fn("DeliveryApi.blocking")(function*({ query: { endpoint } }) {
-        return Views.blocking(yield* admin.blocking(yield* stream, endpoint).pipe(Effect.catch(storeProblem)))
+        return Views.blocking(yield* admin.blocking(yield* stream, endpoint).pipe(Effect.catch(refuses)))
       }),
       counts: Effect.fn("DeliveryApi.counts")(function*() {
-        return Views.counts(yield* admin.counts(yield* stream).pipe(Effect.catch(storeProblem)))
+        return Views.counts(yield* admin.counts(yield* stream).pipe(Effect.catch(refuses)))
       }),
       commands: Effect.fn("DeliveryApi.commands")(function*() {
-        const all = yield* commands.list(yield* stream, MAX_COMMANDS).pipe(Effect.catch(storeProblem))
+        const all = yield* commands.list(yield* stream, MAX_COMMANDS).pipe(Effect.catch(refuses))
         return { commands: all.map(Views.command) }
       }),
       command: Effect.fn("DeliveryApi.command")(function*({ params: { id } }) {
@@ -122,15 +115,15 @@ export const layer = HttpApiBuilder.group(
       }),
       cancel: Effect.fn("DeliveryApi.cancel")(function*({ params: { id } }) {
         const { id: number } = yield* found(id)
-        yield* commands.cancel(yield* stream, number).pipe(Effect.catch(storeProblem))
+        yield* commands.cancel(yield* stream, number).pipe(Effect.catch(refuses))
         return yield* found(id)
       }),
       show: Effect.fn("DeliveryApi.show")(function*({ params: { endpoint, id }, query }) {
         const { name, scope } = yield* ApiCaller
         const withBody = query.body === "true"
         if (withBody && scope === "read") return yield* unseen(name, "bodies")
-        const shown = isEndpointId(endpoint)
-          ? yield* admin.show(yield* stream, endpoint.toLowerCase(), id, withBody).pipe(Effect.catch(storeProblem))
+        const shown = isUuid(endpoint)
+          ? yield* admin.show(yield* stream, endpoint.toLowerCase(), id, withBody).pipe(Effect.catch(refuses))
           : undefined
         if (shown === undefined) return yield* new Problems.NoSuchDelivery({ detail: NOT_THERE })
         if (withBody) yield* Audit.record({ action: "deliveries.show-body", details: { endpointId: endpoint, id } })
@@ -151,7 +144,7 @@ export const layer = HttpApiBuilder.group(
       }),
       verify: Effect.fn("DeliveryApi.verify")(function*({ query: { endpoint } }) {
         const { scope } = yield* ApiCaller
-        const known = yield* verify.known(yield* stream, endpoint?.toLowerCase()).pipe(Effect.catch(storeProblem))
+        const known = yield* verify.known(yield* stream, endpoint?.toLowerCase()).pipe(Effect.catch(refuses))
         return { endpoints: known.map((each) => Views.numbers(each, scope)) }
       })
     })

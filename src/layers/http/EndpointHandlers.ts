@@ -4,17 +4,17 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Redacted from "effect/Redacted"
 import type { Auth, SendingContent } from "../../domain/Sending.ts"
 import * as Sending from "../../domain/Sending.ts"
+import { isUuid } from "../../domain/Subscription.ts"
 import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import * as ApiViews from "../../services/ApiViews.ts"
 import * as Audit from "../../services/Audit.ts"
 import type { UpdateEndpointRequest } from "../../services/EndpointApi.ts"
-import {
-  type EndpointChange, type EndpointRefused, EndpointStore, type EndpointStoreError
-} from "../../services/EndpointStore.ts"
+import { type EndpointChange, type EndpointRefused, EndpointStore } from "../../services/EndpointStore.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import * as certificates from "./certificates.ts"
+import { storeProblem } from "./storeProblem.ts"
 
 type Update = typeof UpdateEndpointRequest.Type
 
@@ -22,20 +22,11 @@ const batchOf = (batch: Update["batch"]): EndpointChange["batch"] =>
   batch ? { maxEvents: batch.max_events, maxDelayMs: batch.max_delay_ms } : batch
 
 const NOT_THERE = "No endpoint has this id. What there is:   GET /webhooks/endpoints"
-const STORE_AWAY = "The store of the endpoints does not answer now, and nothing was changed; try again."
-const STORE_REFUSED = "The store of the endpoints answered with an error; the service's log has it. What is wrong "
-  + "with it:   pgstream status"
+const refuses = storeProblem(
+  "endpoints", "The store of the endpoints does not answer now, and nothing was changed; try again."
+)
 
-const isId = (id: string): boolean => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
-const notThere = () => new Problems.NoSuchEndpoint({ detail: NOT_THERE })
-
-const storeProblem = (error: EndpointStoreError): Effect.Effect<never, Problems.StoreUnavailable | Problems.StoreRefused> =>
-  error.unavailable
-    ? Effect.fail(new Problems.StoreUnavailable({ detail: STORE_AWAY }))
-    : Effect.andThen(
-      Effect.logError("The store refused what the API asked of it.", error),
-      Effect.fail(new Problems.StoreRefused({ detail: STORE_REFUSED }))
-    )
+export const notThere = () => new Problems.NoSuchEndpoint({ detail: NOT_THERE })
 
 const secretFields = ({ auth, client_certificate: client }: Pick<Update, "auth" | "client_certificate">) => [
   ...(auth === undefined || auth === null ? [] : ["auth"]),
@@ -93,19 +84,19 @@ export const layer = HttpApiBuilder.group(
     const guard = yield* AddressGuard
     return group.handleAll({
       list: Effect.fn("EndpointApi.list")(function*() {
-        const endpoints = yield* store.list.pipe(Effect.catch(storeProblem))
+        const endpoints = yield* store.list.pipe(Effect.catch(refuses))
         const { scope } = yield* ApiCaller
         return { endpoints: endpoints.map((endpoint) => ApiViews.endpoint(endpoint, Date.now(), scope)) }
       }),
       update: Effect.fn("EndpointApi.update")(function*({ params: { id }, payload }) {
-        if (!isId(id)) return yield* notThere()
+        if (!isUuid(id)) return yield* notThere()
         yield* checkCertificates(payload)
         if (payload.url !== undefined) yield* guard.check(payload.url).pipe(Effect.catch(addressProblem))
         const { concurrency, gzip, order, paused, rate, url } = payload
         const change = { url, order, concurrency, rate, gzip, paused, batch: batchOf(payload.batch), sending: sendingOf(payload) }
         const endpoint = yield* store.update(id, change).pipe(
           Effect.catchTags({
-            EndpointStoreError: storeProblem,
+            EndpointStoreError: refuses,
             EndpointRefused: (refused) => Effect.fail(updateProblem(refused, payload))
           })
         )
@@ -116,12 +107,12 @@ export const layer = HttpApiBuilder.group(
         return ApiViews.endpoint(endpoint, Date.now(), "manage")
       }),
       rotateSecret: Effect.fn("EndpointApi.rotateSecret")(function*({ params: { id }, payload }) {
-        if (!isId(id)) return yield* notThere()
+        if (!isUuid(id)) return yield* notThere()
         const { overlap_seconds: overlapSeconds = Sending.DEFAULT_OVERLAP_SECONDS, secret: given } = payload
         const request = { secret: given === undefined ? undefined : Redacted.make(given), overlapSeconds }
         const rotated = yield* store.rotateSecret(id, request).pipe(
           Effect.catchTags({
-            EndpointStoreError: storeProblem,
+            EndpointStoreError: refuses,
             EndpointRefused: ({ detail, reason }) =>
               Effect.fail(reason === "TooManySecrets"
                 ? new Problems.TooManySecrets({ detail })
