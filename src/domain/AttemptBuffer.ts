@@ -4,6 +4,7 @@
  */
 import type { AttemptResult } from "./Delivery.ts"
 import type { Key } from "./Key.ts"
+import type { Lsn } from "./Lsn.ts"
 
 /** Successes of an endpoint that are kept. */
 export const SUCCESSES = 100
@@ -24,9 +25,11 @@ export interface AttemptFacts {
   readonly table: string
   readonly kind: string
   readonly body: Uint8Array
-  readonly commitLsn: number
+  /** Its place in the stream, and what it was ordered by: for a replay of what was accepted. */
+  readonly commitLsn: Lsn
   readonly ordinal: number
   readonly keys: ReadonlyArray<Key>
+  /** Which attempt of the delivery it was, from 1. */
   readonly attempts: number
 }
 
