@@ -4,13 +4,11 @@
  */
 import { assert, describe, it } from "vitest"
 import * as CopyRules from "../../src/domain/copy/CopyRules.ts"
-import { atEnd } from "../support/atEnd.ts"
 import { applied, differences } from "../support/copyOracle.ts"
-import { askFor, copyDone, startCopyPipeline } from "../support/copyPipeline.ts"
-import { eventually, type TestDatabase, testDatabase } from "../support/database.ts"
-import { type Receiver, startReceiver } from "../support/Receiver.ts"
+import { askFor, copyDone, copySource, startCopyPipeline } from "../support/copyPipeline.ts"
+import { eventually, type TestDatabase } from "../support/database.ts"
+import type { Receiver } from "../support/Receiver.ts"
 import { OpenSession } from "../support/sessions.ts"
-import { init } from "../support/setup.ts"
 
 interface Scene {
   readonly database: TestDatabase
@@ -19,12 +17,7 @@ interface Scene {
 }
 
 const prepare = async (label: string, rules: CopyRules.CopyRules, sql: string, eventTypes: ReadonlyArray<string> = []): Promise<Scene> => {
-  const database = testDatabase(label)
-  const where = { url: database.url, slot: `${database.name}_s` }
-  database.psql(`CREATE SEQUENCE stamps; ${sql}`)
-  await init(database.url, where.slot)
-  const receiver = await startReceiver()
-  atEnd(() => receiver.close())
+  const { database, receiver, where } = await copySource(label, `CREATE SEQUENCE stamps; ${sql}`)
   database.psql(`INSERT INTO pgstream.webhook_subscriptions (url, event_types) VALUES ('${receiver.url}', '{${eventTypes.join(",")}}')`)
   await startCopyPipeline({ ...where, rules })
   return { database, where, receiver }

@@ -4,18 +4,12 @@ import type * as Effect from "effect/Effect"
 import type { Copy, CopyRequests } from "../../src/services/CopyRequests.ts"
 import { atEnd } from "../support/atEnd.ts"
 import { applied, differences } from "../support/copyOracle.ts"
-import { askFor, copyDone, copyNow, type CopyPipelineOptions, startCopyPipeline, withRequests } from "../support/copyPipeline.ts"
-import { eventually, testDatabase } from "../support/database.ts"
+import { askFor, copyDone, copyNow, copySource, type CopyPipelineOptions, startCopyPipeline, withRequests } from "../support/copyPipeline.ts"
+import { eventually } from "../support/database.ts"
 import { startReceiver, valueOf } from "../support/Receiver.ts"
-import { init } from "../support/setup.ts"
 
 const prepare = async (label: string, sql: string, options: Partial<CopyPipelineOptions> = {}, start = true) => {
-  const database = testDatabase(label)
-  const where = { url: database.url, slot: `${database.name}_s` }
-  database.psql(sql)
-  await init(database.url, where.slot)
-  const receiver = await startReceiver()
-  atEnd(() => receiver.close())
+  const { database, receiver, where } = await copySource(label, sql)
   const subscribed = (selector: string) => database.psql(`INSERT INTO pgstream.webhook_subscriptions (url, schema_name, table_name, event_types) VALUES ('${receiver.url}', ${selector}) RETURNING id`).trim()
   const run = () => startCopyPipeline({ ...where, ...options })
   if (start) await run()

@@ -1,19 +1,11 @@
 /** Tables that a copy could get wrong: without a key, with an odd one, rewritten while they are read. */
 import { assert, describe, it } from "vitest"
-import { askFor, copyDone, startCopyPipeline } from "../support/copyPipeline.ts"
-import { atEnd } from "../support/atEnd.ts"
-import { eventually, testDatabase } from "../support/database.ts"
-import { startReceiver } from "../support/Receiver.ts"
-import { init } from "../support/setup.ts"
+import { askFor, copyDone, copySource, startCopyPipeline } from "../support/copyPipeline.ts"
+import { eventually } from "../support/database.ts"
 
 /** A pipeline with one subscription to everything. */
 const prepare = async (label: string, sql: string) => {
-  const database = testDatabase(label)
-  const where = { url: database.url, slot: `${database.name}_s` }
-  database.psql(sql)
-  await init(database.url, where.slot)
-  const receiver = await startReceiver()
-  atEnd(() => receiver.close())
+  const { database, receiver, where } = await copySource(label, sql)
   database.psql(`INSERT INTO pgstream.webhook_subscriptions(url, schema_name, table_name) VALUES ('${receiver.url}', '', '')`)
   await startCopyPipeline(where)
   return { database, where, receiver }

@@ -1,11 +1,10 @@
 /** Copies while the stream runs: what a receiver has in the end is the table, and no row ever went back. */
 import { assert, describe, it } from "vitest"
 import { applied, differences, twice } from "../support/copyOracle.ts"
-import { askFor, copyDone, copyNow, type CopyPipelineOptions, startCopyPipeline } from "../support/copyPipeline.ts"
-import { eventually, type TestDatabase, testDatabase } from "../support/database.ts"
+import { askFor, copyDone, copyNow, copySource, type CopyPipelineOptions, startCopyPipeline } from "../support/copyPipeline.ts"
+import { eventually, type TestDatabase } from "../support/database.ts"
 import { startReceiver, valueOf } from "../support/Receiver.ts"
 import { atEnd } from "../support/atEnd.ts"
-import { init } from "../support/setup.ts"
 
 /** Answers with the subscription's id. */
 const subscribe = async (scene: { readonly apiPort: number; readonly database: TestDatabase }, url: string, more: object = {}): Promise<string> => {
@@ -17,12 +16,7 @@ const subscribe = async (scene: { readonly apiPort: number; readonly database: T
 }
 
 const scene = async (label: string, sql: string, options: Partial<CopyPipelineOptions> = {}) => {
-  const database = testDatabase(label)
-  const where = { url: database.url, slot: `${database.name}_s` }
-  database.psql(sql)
-  await init(database.url, where.slot)
-  const receiver = await startReceiver()
-  atEnd(() => receiver.close())
+  const { database, receiver, where } = await copySource(label, sql)
   const running = await startCopyPipeline({ ...where, ...options })
   return { database, where, receiver, ...running }
 }

@@ -6,20 +6,11 @@ import { afterAll, afterEach, assert, beforeAll, describe, it } from "vitest"
 import type { Data } from "../../conformance/Payload.ts"
 import { eventually } from "../support/database.ts"
 import { freePort, type PostgresServer, startServer } from "../support/PostgresServer.ts"
-import { type Background, type Block, printed, type Shell, shellIn, textOf, tutorial } from "../support/tutorial.ts"
-
-const sections = tutorial()
-const block = (section: string, language: string, n = 0): string => {
-  const found = (sections.get(section) ?? []).filter((one: Block) => one.language === language)[n]
-  if (found === undefined) throw new Error(`docs/tutorial.md, ${section}: there is no block ${n} of ${language || "output"}`)
-  return found.text
-}
+import { blockOf, comes, events, follows, type Shell, shellIn, succeeds, textOf, timeless } from "../support/tutorial.ts"
 
 const troubleshooting = textOf("Troubleshooting")
 
 const SLOT = "pgstream_tutorial_slot"
-/** An event without what differs from run to run. */
-const timeless = (data: Data) => ({ ...data, timestamp: "", lsn: "" })
 const values = (data: Data, side: "columns" | "identity") => data[side]?.map((column) => column.value)
 
 describe("the tutorial", () => {
@@ -37,51 +28,33 @@ describe("the tutorial", () => {
     rmSync(folder, { recursive: true, force: true })
   })
 
-  const inShell = async (command: string) => {
-    const ended = await shell.run(shell.here(command))
-    assert.strictEqual(ended.code, 0, `${command}: ${ended.stdout}${ended.stderr}`)
-    return ended
-  }
+  const inShell = (command: string) => succeeds(shell, command)
   const sql = (text: string) => server.psql(text).trim()
-  const follows = async (running: Background) => {
-    await eventually("run follows the slot", () => {
-      assert.isNull(running.child.exitCode, running.stderr())
-      return running.stderr().includes("Following the slot.")
-    })
-    await eventually("the API answers", async () => (await shell.run(shell.here("curl -s -o /dev/null http://localhost:9900/webhooks/subscriptions"))).code === 0)
-    return running
-  }
-  const events = (receiver: Background): ReadonlyArray<Data> => printed(receiver.stdout()).map((one) => (one as { Data: Data }).Data)
-  const comes = async (receiver: Background, count: number): Promise<ReadonlyArray<Data>> => {
-    await eventually(`${count} events`, () => events(receiver).length >= count)
-    assert.lengthOf(events(receiver), count, JSON.stringify(events(receiver)))
-    return events(receiver)
-  }
 
   const initialised = async (n: number) => {
-    const { stderr } = await inShell(block("Initialise", "sh", n))
-    assert.include(stderr.split("\n"), block("Initialise", ""))
+    const { stderr } = await inShell(blockOf("Initialise", "sh", n))
+    assert.include(stderr.split("\n"), blockOf("Initialise", ""))
   }
   const configured = () => {
-    shell.write("pg2webhook_tutorial.env", shell.here(block("Configuration", "sh")))
-    shell.write("pg2webhook_tutorial.yaml", shell.here(block("Configuration", "yaml")))
+    shell.write("pg2webhook_tutorial.env", shell.here(blockOf("Configuration", "sh")))
+    shell.write("pg2webhook_tutorial.yaml", shell.here(blockOf("Configuration", "yaml")))
   }
   const checked = async (file: string) => {
-    const command = block("Status", "sh").split("\n").find((line) => line.endsWith(file))!
+    const command = blockOf("Status", "sh").split("\n").find((line) => line.endsWith(file))!
     // The first line goes to stderr, where the system before has it.
     const { stderr, stdout } = await inShell(command)
-    const [first, ...rest] = block("Status", "").split("\n")
+    const [first, ...rest] = blockOf("Status", "").split("\n")
     assert.include(stderr.split("\n"), first)
     assert.deepStrictEqual(stdout.trimEnd().split("\n"), rest)
   }
   const receiving = async () => {
-    const receiver = shell.start(block("Run", "sh", 1))
-    await eventually("the receiver listens", () => receiver.stderr().includes(shell.here(block("Run", "", 0))))
+    const receiver = shell.start(blockOf("Run", "sh", 1))
+    await eventually("the receiver listens", () => receiver.stderr().includes(shell.here(blockOf("Run", "", 0))))
     return receiver
   }
   const subscribed = async (section: string, n: number, types: string) => {
-    await inShell(block(section, "sh", n).replace("curl ", "curl --fail-with-body -sS "))
-    const { stdout } = await inShell(block("Run", "sh", 4))
+    await inShell(blockOf(section, "sh", n).replace("curl ", "curl --fail-with-body -sS "))
+    const { stdout } = await inShell(blockOf("Run", "sh", 4))
     assert.match(stdout, new RegExp(`${shell.here("http://localhost:9910/webhook")} .*\\| +\\| +\\| ${types}`))
   }
 
@@ -89,41 +62,41 @@ describe("the tutorial", () => {
     await initialised(0)
     configured()
     await checked("pg2webhook_tutorial.env")
-    const run = await follows(shell.start(block("Run", "sh", 0)))
+    const run = await follows(shell, shell.start(blockOf("Run", "sh", 0)))
     const receiver = await receiving()
     await subscribed("Run", 2, "\\{I\\}")
-    sql(block("Events", "sql", 0))
+    sql(blockOf("Events", "sql", 0))
     const [ids, log] = await comes(receiver, 2)
     assert.deepStrictEqual([ids!.table, log!.table], ["table_ids", "schema_log"])
-    sql(block("Events", "sql", 1))
+    sql(blockOf("Events", "sql", 1))
     const rows = (await comes(receiver, 5)).slice(2)
-    assert.deepStrictEqual(timeless(rows[0]!), timeless((JSON.parse(block("Events", "json")) as { Data: Data }).Data))
+    assert.deepStrictEqual(timeless(rows[0]!), timeless((JSON.parse(blockOf("Events", "json")) as { Data: Data }).Data))
     assert.deepStrictEqual(rows.map((data) => values(data, "columns")), [[1, "alice"], [2, "bob"], [3, "charlie"]])
 
     sql("UPDATE test SET name = 'nobody is told' WHERE name = 'bob'")
     await subscribed("Events", 0, "\\{I,U,D\\}")
-    sql(block("Events", "sql", 2))
+    sql(blockOf("Events", "sql", 2))
     const update = (await comes(receiver, 6))[5]!
     assert.deepStrictEqual([update.action, values(update, "columns"), values(update, "identity")], ["U", [1, "a"], [1]])
-    sql(block("Events", "sql", 3))
+    sql(blockOf("Events", "sql", 3))
     assert.strictEqual((await comes(receiver, 7))[6]!.table, "schema_log")
     sql("UPDATE test SET name='alice' WHERE name='a'")
     const full = (await comes(receiver, 8))[7]!
     assert.deepStrictEqual([values(full, "columns"), values(full, "identity")], [[1, "alice"], [1, "a"]])
 
     assert.strictEqual((await run.stop()).code, 0)
-    shell.write("pg2webhook_tutorial.env", shell.here(`${block("Configuration", "sh")}\n${block("Metadata", "sh")}`))
-    const again = await follows(shell.start(block("Run", "sh", 0)))
+    shell.write("pg2webhook_tutorial.env", shell.here(`${blockOf("Configuration", "sh")}\n${blockOf("Metadata", "sh")}`))
+    const again = await follows(shell, shell.start(blockOf("Run", "sh", 0)))
     sql("UPDATE test SET name='again' WHERE name='alice'")
     const { columns, metadata } = (await comes(receiver, 9))[8]!
-    const wanted = (JSON.parse(`{${block("Metadata", "json")}}`) as { metadata: Data["metadata"] }).metadata
+    const wanted = (JSON.parse(`{${blockOf("Metadata", "json")}}`) as { metadata: Data["metadata"] }).metadata
     assert.deepStrictEqual(Object.keys(metadata), Object.keys(wanted))
     assert.match(metadata.schema_id ?? "", /^[0-9a-v]{20}$/)
     assert.deepStrictEqual(metadata.id_col_pgstream_id, [`${metadata.table_pgstream_id}-1`])
     assert.deepStrictEqual(columns?.map((column) => column.id), [`${metadata.table_pgstream_id}-1`, `${metadata.table_pgstream_id}-2`])
     assert.strictEqual((await again.stop()).code, 0)
     await receiver.stop()
-    await inShell(block("Initialise", "sh", 2))
+    await inShell(blockOf("Initialise", "sh", 2))
     assert.strictEqual(sql("SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstream'"), "0")
   })
 
@@ -132,12 +105,12 @@ describe("the tutorial", () => {
     await initialised(1)
     configured()
     await checked("pg2webhook_tutorial.yaml")
-    const run = await follows(shell.start(block("Run", "sh", 0).replace(".env", ".yaml")))
+    const run = await follows(shell, shell.start(blockOf("Run", "sh", 0).replace(".env", ".yaml")))
     const receiver = await receiving()
-    await inShell(block("Run", "sh", 3).replace("curl ", "curl --fail-with-body -sS "))
+    await inShell(blockOf("Run", "sh", 3).replace("curl ", "curl --fail-with-body -sS "))
     await subscribed("Run", 2, "\\{I\\}")
-    sql(block("Events", "sql", 0))
-    sql(block("Events", "sql", 1))
+    sql(blockOf("Events", "sql", 0))
+    sql(blockOf("Events", "sql", 1))
     const [log, alice] = await comes(receiver, 4)
     assert.strictEqual(log!.table, "schema_log")
     assert.deepStrictEqual(values(alice!, "columns"), [1, "alice"])
@@ -147,7 +120,7 @@ describe("the tutorial", () => {
     assert.deepStrictEqual([dora.table, dora.metadata.table_pgstream_id], ["tutorial_test", alice!.metadata.table_pgstream_id])
     assert.strictEqual((await run.stop()).code, 0)
     await receiver.stop()
-    await inShell(block("Initialise", "sh", 2))
+    await inShell(blockOf("Initialise", "sh", 2))
   })
 
   describe("troubleshooting", () => {
@@ -156,14 +129,14 @@ describe("the tutorial", () => {
     /** What the section says of it. */
     const listed = (code: string) => assert.include(troubleshooting, `\`${code}\``)
     const run = (file = "pg2webhook_tutorial.env") => shell.start(`pgstream run -c ${file}`)
-    const env = (text = "") => shell.write("pg2webhook_tutorial.env", `${shell.here(block("Configuration", "sh"))}\n${text}\n`)
+    const env = (text = "") => shell.write("pg2webhook_tutorial.env", `${shell.here(blockOf("Configuration", "sh"))}\n${text}\n`)
     const init = () => inShell("pgstream init -c pg2webhook_tutorial.env")
     const insert = (name: string) => sql(`INSERT INTO trouble(name) VALUES ('${name}')`)
 
     it("Connection refused: the error says so; with the right port it goes on", async () => {
       listed("ConnectionRefused")
       const nowhere = await freePort()
-      shell.write("wrong.env", block("Configuration", "sh").replaceAll("localhost:5432", `localhost:${nowhere}`))
+      shell.write("wrong.env", blockOf("Configuration", "sh").replaceAll("localhost:5432", `localhost:${nowhere}`))
       for (const command of ["status", "init", "run"]) {
         const ended = await shell.run(`pgstream ${command} -c wrong.env`)
         assert.isAbove(ended.code ?? 0, 0, command)
@@ -189,11 +162,11 @@ describe("the tutorial", () => {
 
     it("no events: the list shows that nothing selects them; a receiver that was away gets what it missed", { timeout: 90_000 }, async () => {
       sql("CREATE TABLE trouble(id serial PRIMARY KEY, name text)")
-      const running = await follows(run())
+      const running = await follows(shell, run())
       const list = "curl -sS http://localhost:9900/webhooks/subscriptions"
       assert.notInclude((await inShell(list)).stdout, "http://localhost")
       insert("before")
-      await inShell(block("Run", "sh", 2).replace("curl ", "curl --fail-with-body -sS "))
+      await inShell(blockOf("Run", "sh", 2).replace("curl ", "curl --fail-with-body -sS "))
       assert.include((await inShell(list)).stdout, shell.here("http://localhost:9910/webhook"))
       insert("while nobody listens")
       await eventually("the log names the failure", () => /ECONNREFUSED|[Rr]efused/.test(running.stderr()), 30_000)
@@ -219,7 +192,7 @@ describe("the tutorial", () => {
 
     it("invalid configuration: all of it, with file, line and key; exit code 3", async () => {
       listed("ConfigInvalid")
-      shell.write("typo.env", shell.here(block("Configuration", "sh")).replace("CACHE_ENABLED=true", "CACHE_ENABLED=ture").replace("\"60s\"", "60")
+      shell.write("typo.env", shell.here(blockOf("Configuration", "sh")).replace("CACHE_ENABLED=true", "CACHE_ENABLED=ture").replace("\"60s\"", "60")
         .replace("PGSTREAM_POSTGRES_REPLICATION_SLOT_NAME", "PGSTREAM_POSTGRES_REPLICATION_SLOT_NMAE"))
       for (const command of ["run", "status"]) {
         const ended = await shell.run(`pgstream ${command} -c typo.env`)
@@ -233,12 +206,12 @@ describe("the tutorial", () => {
     it("a store elsewhere: a subscription acts when it is seen", { timeout: 60_000 }, async () => {
       sql("CREATE DATABASE elsewhere")
       const url = shell.here("postgres://postgres:postgres@localhost:5432/elsewhere?sslmode=disable")
-      shell.write("elsewhere.env", shell.here(block("Configuration", "sh"))
+      shell.write("elsewhere.env", shell.here(blockOf("Configuration", "sh"))
         .replace(/SUBSCRIPTION_STORE_URL=.*/, `SUBSCRIPTION_STORE_URL="${url}"`).replace("\"60s\"", "\"1s\""))
       await inShell("pgstream init -c elsewhere.env")
-      const running = await follows(run("elsewhere.env"))
+      const running = await follows(shell, run("elsewhere.env"))
       const receiver = await receiving()
-      await inShell(block("Run", "sh", 2).replace("curl ", "curl --fail-with-body -sS "))
+      await inShell(blockOf("Run", "sh", 2).replace("curl ", "curl --fail-with-body -sS "))
       await eventually("an event after the subscription was seen", () => {
         insert("elsewhere")
         return events(receiver).length > 0

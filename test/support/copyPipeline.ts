@@ -13,8 +13,10 @@ import * as Sql from "../../src/layers/postgres/Sql.ts"
 import { type Copy, CopyRequests, type CopyRequestsError, type CopySpec } from "../../src/services/CopyRequests.ts"
 import { SourceSettings } from "../../src/services/Settings.ts"
 import { atEnd } from "./atEnd.ts"
-import { eventually } from "./database.ts"
+import { eventually, testDatabase } from "./database.ts"
 import { freePort } from "./PostgresServer.ts"
+import { startReceiver } from "./Receiver.ts"
+import { init } from "./setup.ts"
 import { settings as sourceSettings } from "./slots.ts"
 
 export interface CopyPipelineOptions {
@@ -92,4 +94,15 @@ export const copyDone = async (options: Pick<CopyPipelineOptions, "url" | "slot"
   }, timeoutMs)
   if (copy.state !== "done") throw new Error(`Copy ${id} is ${copy.state}: ${copy.error} ${JSON.stringify(copy.progress)}`)
   return copy
+}
+
+/** A database with `sql` and a slot, and a receiver that nothing is subscribed to yet. */
+export const copySource = async (label: string, sql: string) => {
+  const database = testDatabase(label)
+  const where = { url: database.url, slot: `${database.name}_s` }
+  database.psql(sql)
+  await init(database.url, where.slot)
+  const receiver = await startReceiver()
+  atEnd(() => receiver.close())
+  return { database, where, receiver }
 }

@@ -2,8 +2,10 @@
 import { spawn, type ChildProcess } from "node:child_process"
 import { chmodSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import type { Ended } from "./cli.ts"
-import { cleanEnv } from "./cli.ts"
+import { assert } from "vitest"
+import type { Data } from "../../conformance/Payload.ts"
+import { cleanEnv, type Ended } from "./cli.ts"
+import { eventually } from "./database.ts"
 
 const root = join(import.meta.dirname, "../..")
 
@@ -25,6 +27,16 @@ export const tutorial = (): ReadonlyMap<string, ReadonlyArray<Block>> =>
     titleOf(section),
     [...section.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].map(([, language = "", text = ""]) => ({ language, text: text.trimEnd() }))
   ]))
+
+/** The `n`-th block of a language in a section. */
+export const blockOf = (section: string, language: string, n = 0): string => {
+  const found = (tutorial().get(section) ?? []).filter((one) => one.language === language)[n]
+  if (found === undefined) throw new Error(`docs/tutorial.md, ${section}: there is no block ${n} of ${language || "output"}`)
+  return found.text
+}
+
+/** An event without what differs from run to run. */
+export const timeless = (data: Data) => ({ ...data, timestamp: "", lsn: "" })
 
 export interface Ports {
   readonly postgres: number
@@ -99,3 +111,30 @@ export const shellIn = (folder: string, bin: string, ports: Ports): Shell => {
 /** The events that `npm run webhook` printed: one JSON document after another. */
 export const printed = (stdout: string): ReadonlyArray<unknown> =>
   stdout.split(/^(?=\{)/m).filter((text) => text.trimEnd().endsWith("}")).map((text) => JSON.parse(text) as unknown)
+
+/** A command of the tutorial that has to succeed. */
+export const succeeds = async (shell: Shell, command: string): Promise<Ended> => {
+  const ended = await shell.run(shell.here(command))
+  assert.strictEqual(ended.code, 0, `${command}: ${ended.stdout}${ended.stderr}`)
+  return ended
+}
+
+/** `pgstream run` in the background, until it follows the slot and its API answers. */
+export const follows = async (shell: Shell, running: Background): Promise<Background> => {
+  await eventually("run follows the slot", () => {
+    assert.isNull(running.child.exitCode, running.stderr())
+    return running.stderr().includes("Following the slot.")
+  })
+  await eventually("the API answers", async () => (await shell.run(shell.here("curl -s -o /dev/null http://localhost:9900/webhooks/subscriptions"))).code === 0)
+  return running
+}
+
+/** What the receiver has printed. */
+export const events = (receiver: Background): ReadonlyArray<Data> => printed(receiver.stdout()).map((one) => (one as { Data: Data }).Data)
+
+/** Exactly so many events. */
+export const comes = async (receiver: Background, count: number): Promise<ReadonlyArray<Data>> => {
+  await eventually(`${count} events`, () => events(receiver).length >= count)
+  assert.lengthOf(events(receiver), count, events(receiver).map((data) => JSON.stringify(data).slice(0, 700)).join("\n"))
+  return events(receiver)
+}
