@@ -31,6 +31,8 @@ export interface SecretRequest {
 }
 
 export interface RotatedSecret {
+  /** Of the endpoint. */
+  readonly url: string
   /** The only time that it is handed out. */
   readonly secret: Redacted.Redacted
   /** ms since 1970, from which only `secret` counts; `undefined`: it does already. */

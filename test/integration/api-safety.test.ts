@@ -295,7 +295,7 @@ api("one audit line for each change: who, what, to which host, and no more", Eff
   assert.deepStrictEqual(lines, [
     { audit: "endpoint.update", who: "ops", host, endpointId: ids.endpoint, changed: "url, headers" },
     { audit: "subscription.update", who: "ops", host, subscriptionId: ids.subscription },
-    { audit: "endpoint.rotate-secret", who: "ops", endpointId: ids.endpoint },
+    { audit: "endpoint.rotate-secret", who: "ops", host, endpointId: ids.endpoint },
     { audit: "endpoint.test", who: "ops", host, endpointId: ids.endpoint },
     { audit: "unsubscribe", who: "ops", host, subscriptionId: ids.subscription, endpointId: ids.endpoint }
   ])

@@ -146,8 +146,9 @@ export const suite = <E>(
     it.effect("makes a secret or takes one; the one before counts for the overlap", () =>
       Effect.gen(function*() {
         const store = yield* EndpointStore
-        const { endpointId: id } = yield* subscribe()
+        const { endpointId: id, url } = yield* subscribe()
         const first = (yield* store.rotateSecret(id, made))!
+        assert.strictEqual(first.url, url)
         assert.isUndefined(first.overlapUntilMs)
         assert.isTrue(Result.isSuccess(Signature.parseSecret(Redacted.value(first.secret))))
         const given = Redacted.make(Signature.formatSecret(Buffer.alloc(24, 7)))

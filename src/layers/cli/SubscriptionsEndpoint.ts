@@ -116,7 +116,7 @@ export const rotateSecret = Effect.fnUntraced(function*(flags: RotateFlags) {
       EndpointRefused: (error) => Effect.fail(endpointRefused(error))
     }))
     if (rotated === undefined) return yield* gone
-    yield* Audit.record({ action: "endpoint.rotate-secret", url: endpoint.url, details: { endpointId: endpoint.id } })
+    yield* Audit.record({ action: "endpoint.rotate-secret", url: rotated.url, details: { endpointId: endpoint.id } })
     const until = rotated.overlapUntilMs === undefined ? undefined : new Date(rotated.overlapUntilMs).toISOString()
     if (flags.json) {
       return yield* print(jsonText({

@@ -120,7 +120,7 @@ export const layer = HttpApiBuilder.group(
           })
         )
         if (rotated === undefined) return yield* notThere()
-        yield* Audit.record({ action: "endpoint.rotate-secret", details: { endpointId: id } })
+        yield* Audit.record({ action: "endpoint.rotate-secret", url: rotated.url, details: { endpointId: id } })
         const { overlapUntilMs, secret } = rotated
         return {
           endpoint_id: id,

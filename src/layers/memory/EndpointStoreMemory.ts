@@ -72,7 +72,7 @@ export const layer: Layer.Layer<EndpointStore, never, WebhookTables> = Layer.eff
           return yield* new EndpointRefused({ reason: "TooManySecrets", detail: `${Sending.MAX_SECRETS} would count.` })
         }
         tables.putEndpoint(withContent(endpoint, rotated))
-        return { secret, overlapUntilMs: rotated.secrets[1]?.expiresAtMs ?? undefined }
+        return { url: endpoint.url, secret, overlapUntilMs: rotated.secrets[1]?.expiresAtMs ?? undefined }
       })
     })
   })

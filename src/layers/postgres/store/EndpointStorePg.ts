@@ -121,11 +121,11 @@ const changeContent = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, seal
     ON CONFLICT (endpoint_id) DO UPDATE SET content = excluded.content, version = k.version + 1, updated_at = now()`
 })
 
-/** Locks the endpoint against others like us. `false`: it is not there. */
-const found = (sql: SqlClient.SqlClient, id: EndpointId) =>
+/** Of an endpoint, which it locks against others like us. `undefined`: it is not there. */
+const urlOf = (sql: SqlClient.SqlClient, id: EndpointId) =>
   Effect.map(
-    sql`SELECT 1 FROM pgstream.webhook_endpoints WHERE id = ${id}::uuid FOR NO KEY UPDATE`,
-    (rows) => rows.length > 0
+    sql<{ readonly url: string }>`SELECT url FROM pgstream.webhook_endpoints WHERE id = ${id}::uuid FOR NO KEY UPDATE`,
+    ([row]) => row?.url
   )
 
 /** What was stored in the clear, or with an older key, is sealed with the key that there is now. */
@@ -156,7 +156,7 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
 
     const update = Effect.fnUntraced(function*(id: EndpointId, change: EndpointChange) {
       const name = yield* stream
-      if (!(yield* found(sql, id))) return undefined
+      if ((yield* urlOf(sql, id)) === undefined) return undefined
       const { order, paused, sending, url } = change
       if (url !== undefined) yield* changeUrl(sql, id, url)
       if (order !== undefined) {
@@ -173,7 +173,8 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     })
 
     const rotate = Effect.fnUntraced(function*(id: EndpointId, request: SecretRequest) {
-      if (!(yield* found(sql, id))) return undefined
+      const url = yield* urlOf(sql, id)
+      if (url === undefined) return undefined
       const now = yield* Clock.currentTimeMillis
       const secret = request.secret ?? Redacted.make(Signature.formatSecret(randomBytes(Signature.SECRET_BYTES)))
       let overlapUntilMs: number | undefined
@@ -182,7 +183,7 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
         overlapUntilMs = rotated?.secrets[1]?.expiresAtMs ?? undefined
         return rotated === undefined ? Result.fail(tooMany) : Result.succeed(rotated)
       })
-      return { secret, overlapUntilMs }
+      return { url, secret, overlapUntilMs }
     })
 
     const hinted = <A, F>(work: Effect.Effect<A | undefined, F>) =>
