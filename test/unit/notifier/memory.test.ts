@@ -2,7 +2,7 @@
 import { afterEach, assert, describe, it, vi } from "vitest"
 import { Slabs } from "../../../src/domain/Slabs.ts"
 import { READY_ENOUGH, READY_FEW } from "../../../src/layers/pipeline/notifier/Core.ts"
-import { endpoint, Harness, insert } from "./Harness.ts"
+import { endpoint, Harness, insert, rows } from "./Harness.ts"
 
 const CHUNK = 256
 
@@ -63,5 +63,23 @@ describe("Notifier, bodies that wait for long", () => {
     assert.isAtMost(most, 5 * 1_024 * 1_024)
     harness.pass(61_000)
     assert.strictEqual(new Set(harness.ids).size, 200 * CHUNK)
+  })
+})
+
+describe("Notifier, a suspended endpoint while the store is away", () => {
+  it("holds the stream when too much waits for one range", () => {
+    let away = true
+    const harness = new Harness({
+      endpoints: [endpoint("e", { paused: true, suspended: true })], storeFails: () => away
+    })
+    let n = 0
+    let last = { admitted: true }
+    while (last.admitted && n < 12_000) last = harness.offer(rows(++n, `${n}`))
+    assert.isFalse(last.admitted)
+    assert.isBelow(n, 11_000)
+    away = false
+    harness.pass(120_000)
+    assert.isTrue(last.admitted)
+    assert.strictEqual(harness.position, n * 100 + 50)
   })
 })

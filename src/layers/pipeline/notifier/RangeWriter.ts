@@ -12,7 +12,7 @@ import type { RangeState, SequenceRange, SequenceRanges, SequenceRangesError } f
 import type { Core } from "./Core.ts"
 import { untilDone } from "./ParkWriter.ts"
 
-/** Ranges that wait for the store; over it the Dispatcher waits. */
+/** Ranges, and tickets and callbacks that wait for them to be durable; over it the Dispatcher waits. */
 const MAX_WAITING = 10_000
 /** Pause between two writes, ms. */
 const PAUSE_MS = 20
@@ -34,6 +34,9 @@ class Batch {
   readonly after: Array<() => void> = []
 }
 
+/** Many numbers may be one range: what waits for it counts, too. */
+const sizeOf = ({ after, ranges, tickets }: Batch): number => ranges.length + tickets.length + after.length
+
 /** One number of an endpoint; 0: it has none. */
 export interface Numbered {
   readonly endpointId: EndpointId
@@ -53,9 +56,9 @@ export class RangeWriter {
     this.store = store
   }
 
-  /** Ranges that are not durable yet. */
+  /** Ranges that are not durable yet, and what waits for them. */
   get size(): number {
-    return this.batch.ranges.length + this.underWay
+    return sizeOf(this.batch) + this.underWay
   }
 
   /** An event of the stream, or of a copy: that has no number. */
@@ -87,7 +90,7 @@ export class RangeWriter {
     const last = this.batch.last.get(endpointId)
     if (last !== undefined && last.last + 1 === sequence && last.state === state && last.epoch === epoch) {
       last.last = sequence
-      return
+      return this.bound()
     }
     const range = { endpointId, epoch, state, first: sequence, last: sequence }
     this.batch.ranges.push(range)
@@ -104,7 +107,7 @@ export class RangeWriter {
     }
     const { batch } = this
     this.batch = new Batch()
-    this.underWay = batch.ranges.length
+    this.underWay = sizeOf(batch)
     const ranges: ReadonlyArray<SequenceRange> = batch.ranges
     return Effect.andThen(
       Effect.map(untilDone(this.store.add(this.core.stream, ranges)), () => this.written(batch)),
