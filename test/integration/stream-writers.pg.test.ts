@@ -10,11 +10,14 @@ import * as ManagedRuntime from "effect/ManagedRuntime"
 import { randomUUID } from "node:crypto"
 import * as CheckpointPg from "../../src/layers/postgres/store/CheckpointPg.ts"
 import * as DeadDeliveriesPg from "../../src/layers/postgres/store/DeadDeliveriesPg.ts"
+import * as DeliveryAdminPg from "../../src/layers/postgres/store/DeliveryAdminPg.ts"
 import * as EndpointStatesPg from "../../src/layers/postgres/store/EndpointStatesPg.ts"
 import * as SequenceRangesPg from "../../src/layers/postgres/store/SequenceRangesPg.ts"
 import * as ParkedDeliveriesPg from "../../src/layers/postgres/store/ParkedDeliveriesPg.ts"
+import * as SegmentsPg from "../../src/layers/postgres/store/SegmentsPg.ts"
 import { Checkpoint, CheckpointError, type CheckpointUpdate } from "../../src/services/Checkpoint.ts"
 import { DeadDeliveries } from "../../src/services/DeadDeliveries.ts"
+import { DeliveryAdmin, DeliveryAdminError } from "../../src/services/DeliveryAdmin.ts"
 import { EndpointStates, EndpointStatesError } from "../../src/services/EndpointStates.ts"
 import { SequenceRanges, SequenceRangesError } from "../../src/services/SequenceRanges.ts"
 import { ParkedDeliveries, ParkedDeliveriesError, type ParkedDelivery } from "../../src/services/ParkedDeliveries.ts"
@@ -39,8 +42,8 @@ const update = (position: number): CheckpointUpdate => ({
 /** What one process has: layers of its own. */
 const makeProcess = () => {
   const runtime = ManagedRuntime.make(Layer.mergeAll(
-    CheckpointPg.layer, ParkedDeliveriesPg.layer, DeadDeliveriesPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer
-  ).pipe(Layer.provide(migratedStore(database.url))))
+    CheckpointPg.layer, ParkedDeliveriesPg.layer, DeadDeliveriesPg.layer, SequenceRangesPg.layer, EndpointStatesPg.layer, DeliveryAdminPg.layer
+  ).pipe(Layer.provide(SegmentsPg.layer), Layer.provide(migratedStore(database.url))))
   afterAll(() => runtime.dispose())
   return runtime
 }
@@ -56,7 +59,7 @@ const waiting = (sql: string) => eventually(`it waits: ${sql}`, () =>
 const isRefused = (exit: Exit.Exit<unknown, unknown>): boolean => {
   const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
   const value = error?._tag === "Some" ? error.value : undefined
-  if (value instanceof ParkedDeliveriesError || value instanceof SequenceRangesError || value instanceof EndpointStatesError) return value.takenOver === true
+  if (value instanceof ParkedDeliveriesError || value instanceof SequenceRangesError || value instanceof EndpointStatesError || value instanceof DeliveryAdminError) return value.takenOver === true
   return value instanceof CheckpointError && value.operation === "save"
 }
 
@@ -114,6 +117,8 @@ describe("a stream that is taken over", () => {
         () => store((deliveries) => deliveries.remove(stream, endpointId, ["id-1"])),
         () => store((deliveries) => deliveries.end(stream, endpointId)),
         () => process.runPromiseExit(DeadDeliveries.use((dead) => dead.remove(stream, [{ endpointId, id: "id-1", epoch: "", sequence: 1 }]))),
+        () => process.runPromiseExit(DeliveryAdmin.use((admin) => admin.revive(stream, endpointId, ["id-1"]))),
+        () => process.runPromiseExit(DeliveryAdmin.use((admin) => admin.erase(stream, endpointId, ["id-1"]))),
         () => process.runPromiseExit(SequenceRanges.use((ranges) => ranges.add(stream, [{ endpointId, epoch: "e", state: "withdrawn", first: 1, last: 1 }]))),
         () => process.runPromiseExit(EndpointStates.use((states) => states.setFailing(stream, new Map([[endpointId, 1]])))),
         () => process.runPromiseExit(EndpointStates.use((states) => states.disable(stream, endpointId, "HTTP 410"))),
@@ -121,12 +126,20 @@ describe("a stream that is taken over", () => {
         () => process.runPromiseExit(Effect.flatMap(Checkpoint, (checkpoint) => checkpoint.save(stream, update(9))))
       ]
     }
+    const facts = "stream, endpoint_id, event_id, sequence, table_name, kind, attempt, at, took_ms, body"
+    const values = `'1/${stream.slotName}', '${endpointId}', 'id-1', 1, 'public.t', 'I', 1, now(), 1, '{}'`
+    database.psql(`INSERT INTO pgstream.webhook_attempts (${facts}, reason) VALUES (${values}, 'HTTP 500');
+      INSERT INTO pgstream.webhook_successes (${facts}, slot) VALUES (${values}, 0)`)
+    const keptBodies = () => database.psql(["attempts", "successes"].map((name) =>
+      `SELECT count(body) FROM pgstream.webhook_${name} WHERE stream = '1/${stream.slotName}'`).join(" UNION ALL ")).trim()
     for (const run of of(older)) assert.isTrue(isRefused(await run()))
+    assert.strictEqual(keptBodies(), "1\n1")
     assert.strictEqual(database.psql(`SELECT event_id || ' ' || state FROM pgstream.webhook_deliveries WHERE stream = '1/${stream.slotName}'`).trim(), "id-1 waiting")
     assert.strictEqual(database.psql(`SELECT position FROM pgstream.checkpoint WHERE stream = '1/${stream.slotName}'`).trim(), "0/0")
     assert.strictEqual(database.psql(`SELECT count(*) FROM pgstream.webhook_sequence_ranges WHERE stream = '1/${stream.slotName}'`).trim(), "0")
     assert.strictEqual(database.psql(`SELECT count(*) FROM pgstream.endpoint_streams WHERE stream = '1/${stream.slotName}' AND (failing_since IS NOT NULL OR disabled_reason IS NOT NULL OR suspended_reason IS NOT NULL)`).trim(), "0")
     for (const run of of(newer)) assert.isTrue(Exit.isSuccess(await run()))
+    assert.strictEqual(keptBodies(), "0\n0")
     assert.deepStrictEqual(await keys(stream), [])
     assert.strictEqual(database.psql(`SELECT position FROM pgstream.checkpoint WHERE stream = '1/${stream.slotName}'`).trim(), "0/9")
   })

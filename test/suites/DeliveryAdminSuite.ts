@@ -265,4 +265,21 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>) =>
         yield* admin.erase(stream, endpoint, [parked("", 1).id])
         assert.deepStrictEqual((yield* kept({})).deliveries.map(({ sequence }) => sequence), [3])
       }))
+
+    it.effect("erases of the stream that is named, not what the log has of the same delivery of another", () =>
+      Effect.gen(function*() {
+        const { admin, endpoint, stream } = yield* make()
+        const [log, other] = [yield* DeliveryLog, newStream()]
+        const all = [stream, other]
+        for (const each of all) log.attempted(each, { ...parked(endpoint, 1), attempts: 1 }, refused, 1_000, 1)
+        const answers = Effect.forEach(all, (each) =>
+          Effect.map(admin.show(each, endpoint, parked("", 1).id, false), (shown) => shown?.attempts.map(({ answerStart }) => answerStart)))
+        const answer = "row 2 is bad"
+        yield* eventually("the log is written", Effect.map(answers, (found) => found.every((each) => each !== undefined)))
+        assert.deepStrictEqual(yield* answers, [[answer], [answer]])
+        yield* admin.erase(stream, endpoint, [parked("", 1).id])
+        assert.deepStrictEqual(yield* answers, [[undefined], [answer]])
+        yield* admin.erase(other, endpoint, [parked("", 1).id])
+        assert.deepStrictEqual(yield* answers, [[undefined], [undefined]])
+      }))
   })

@@ -125,10 +125,12 @@ export const erase = (sql: Sql, writers: Writers, stream: string, endpoint: stri
       DELETE FROM pgstream.webhook_deliveries d WHERE ${rowsOf(sql, stream, endpoint, ids)} AND EXISTS (SELECT FROM fence)),
     failed AS (
       UPDATE pgstream.webhook_attempts d SET body = NULL, body_start = NULL
-      WHERE d.endpoint_id = ${endpoint}::uuid AND d.event_id = ANY (${ids}::text[]) AND (d.body IS NOT NULL OR d.body_start IS NOT NULL)),
+      WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.event_id = ANY (${ids}::text[])
+        AND (d.body IS NOT NULL OR d.body_start IS NOT NULL) AND EXISTS (SELECT FROM fence)),
     accepted AS (
       UPDATE pgstream.webhook_successes d SET body = NULL
-      WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.event_id = ANY (${ids}::text[]) AND d.body IS NOT NULL)
+      WHERE d.stream = ${stream} AND d.endpoint_id = ${endpoint}::uuid AND d.event_id = ANY (${ids}::text[]) AND d.body IS NOT NULL
+        AND EXISTS (SELECT FROM fence))
     SELECT held FROM fence`))
 
 interface LoggedRow {
