@@ -72,10 +72,10 @@ describe("FutureRows", () => {
     reach(20, 0)
     assert.deepStrictEqual(reached, [10])
     reach(20, 1)
-    assert.deepStrictEqual([reached, future.size], [[10, 20], 1])
+    assert.deepStrictEqual([reached, future.size, [...future.ahead()]], [[10, 20], 1, ["r30"]])
     assert.deepStrictEqual([future.skips("r20"), future.skips("r20"), future.skips("r99")], [true, false, false])
     reach(Infinity, 0)
-    assert.deepStrictEqual([reached, future.size], [[10, 20, 30], 0])
+    assert.deepStrictEqual([reached, future.size, future.ahead().size], [[10, 20, 30], 0, 0])
   })
 })
 

@@ -43,9 +43,11 @@ export class FutureRows {
     }
   }
 
-  /** Its place is not reached yet. */
-  has(id: string): boolean {
-    return this.rows.some((row, i) => i >= this.at && row.id === id)
+  /** Ids of those whose place is not reached yet. */
+  ahead(): ReadonlySet<string> {
+    const ids = new Set<string>()
+    for (let i = this.at; i < this.rows.length; i++) ids.add(this.rows[i]!.id)
+    return ids
   }
 
   /** Those that are not among these are gone; their events are skipped all the same. */

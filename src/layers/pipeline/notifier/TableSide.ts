@@ -98,7 +98,8 @@ export class TableSide {
     this.unloaded = 0
     this.low = END
     this.future.keep(new Set(rows.map(({ id }) => id)))
-    for (const row of rows) if (!this.future.has(row.id)) this.addStored(row)
+    const ahead = this.future.ahead()
+    for (const row of rows) if (!ahead.has(row.id)) this.addStored(row)
   }
 
   /** Where a round begins: no row at or below it is to be fed. */
