@@ -10,6 +10,7 @@ import { afterAll } from "vitest"
 import * as Sending from "../../src/domain/Sending.ts"
 import * as Signature from "../../src/domain/Signature.ts"
 import { WebhookTables } from "../../src/layers/memory/WebhookTables.ts"
+import { AuditLog } from "../../src/services/Audit.ts"
 import { EndpointRefused, EndpointStore, EndpointStoreError } from "../../src/services/EndpointStore.ts"
 import { type Answer, memory, settingsLayer, startApi } from "../support/api.ts"
 import { makeCertificates } from "../support/Certificates.ts"
@@ -167,6 +168,21 @@ api("an endpoint that is not there is 404, and one path has its methods", Effect
   for (const path of ["/webhooks/endpoints/", `${at}/`, `${at}/other`, `${at}/rotate-secret/x`, "/webhooks/endpoints/{id}"]) {
     isProblem(yield* get(path, { method: "POST" }), path.includes("{") ? 405 : 404, path.includes("{") ? "NoSuchMethod" : "NoSuchPath")
   }
+}))
+
+api("an id is taken in either case; answers and audit lines have it as it is stored", Effect.gen(function*() {
+  const lines: Array<Readonly<Record<string, string | number | boolean>>> = []
+  const { get, id, post } = yield* started.pipe(
+    Effect.provideService(AuditLog, { write: (line) => Effect.sync(() => void lines.push(line)) })
+  )
+  const at = `/webhooks/endpoints/${id.toUpperCase()}`
+  const shown = yield* get(at)
+  assert.strictEqual(shown.status, 200, shown.text)
+  assert.strictEqual(shown.json["id"], id)
+  lines.length = 0
+  const tested = yield* post(`${at}/test`, {})
+  assert.strictEqual(tested.status, 200, tested.text)
+  assert.deepStrictEqual(lines, [{ audit: "endpoint.test", who: "local", host: "h.example", endpointId: id }])
 }))
 
 api("a change needs JSON in a bounded body, and no page of another origin", Effect.gen(function*() {

@@ -20,7 +20,7 @@ export const layer = HttpApiBuilder.group(
     const tests = yield* EndpointTests
     const found = Effect.fnUntraced(function*(id: string) {
       const endpoints = yield* store.list.pipe(Effect.catch(refuses))
-      const endpoint = endpoints.find((one) => one.id === id)
+      const endpoint = endpoints.find((one) => one.id === id.toLowerCase())
       return endpoint ?? (yield* notThere())
     })
     return group.handleAll({
@@ -30,7 +30,7 @@ export const layer = HttpApiBuilder.group(
       }),
       test: Effect.fn("EndpointApi.test")(function*({ params: { id } }) {
         const endpoint = yield* found(id)
-        yield* Audit.record({ action: "endpoint.test", url: endpoint.url, details: { endpointId: id } })
+        yield* Audit.record({ action: "endpoint.test", url: endpoint.url, details: { endpointId: endpoint.id } })
         const tested = yield* tests.send(endpoint)
         return ApiViews.tested(endpoint, tested)
       })
