@@ -176,5 +176,3 @@ export const remove = (flags: RemoveFlags) =>
     if (flags.json) return yield* print(jsonText({ removed: removed.map((one) => ApiViews.removed(one, "manage")) }))
     for (const one of removed) yield* say(removedLine(one))
   }))
-
-export const fromOption = (value: Option.Option<string>): string => Option.getOrElse(value, () => "")

@@ -6,8 +6,6 @@ import * as Result from "effect/Result"
 
 export type Lookup = (name: string) => string | undefined
 
-export const hasReference = (text: string): boolean => /\$\{/.test(text)
-
 export const expand = (text: string, lookup: Lookup): Result.Result<string, string> => {
   let missing: string | undefined
   const out = text.replaceAll(/\$\$\{|\$\{([^}]*)\}/g, (whole, inner?: string) => {
