@@ -46,6 +46,8 @@ export class LaneList {
     this.bytes -= entry.body.byteLength
     if (entry.isFed) this.fedBytes -= entry.body.byteLength
     this.order.remove(entry, this.freed)
+    // Those that left before they were sent are in the queue still, with their bodies: a paused endpoint takes none out.
+    if (this.order.size === 0) this.ready.clear()
   }
 
   makeReady(entry: Entry): void {

@@ -19,14 +19,18 @@ export class ReadyQueue {
     this.items.push(entry)
   }
 
+  /** All that is in it went elsewhere. */
+  clear(): void {
+    this.items.length = 0
+    this.head = 0
+  }
+
   shift(): Entry | undefined {
     while (this.head < this.items.length) {
       const entry = this.items[this.head]!
       this.items[this.head++] = undefined
-      if (this.head === this.items.length) {
-        this.items.length = 0
-        this.head = 0
-      } else if (this.head > 1024 && this.head * 2 > this.items.length) {
+      if (this.head === this.items.length) this.clear()
+      else if (this.head > 1024 && this.head * 2 > this.items.length) {
         this.items = this.items.slice(this.head)
         this.head = 0
       }
