@@ -5,6 +5,7 @@
 import type { AttemptResult } from "./Delivery.ts"
 import type { Key } from "./Key.ts"
 import type { Lsn } from "./Lsn.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 
 /** Successes of an endpoint that are kept. */
 export const SUCCESSES = 100
@@ -155,7 +156,7 @@ export class AttemptBuffer {
         endpointId: facts.endpointId, id: facts.id, sequence: facts.sequence, epoch: facts.epoch, table: facts.table,
         kind: facts.kind, attempts: facts.attempts, commitLsn: 0, ordinal: 0, keys: NO_KEYS, tookMs, atMs,
         status: result._tag === "Refused" ? result.status : undefined,
-        reason: result._tag === "Refused" ? `HTTP ${result.status}` : result.reason,
+        reason: RetryPolicy.describe(result),
         answerStart: result._tag === "Refused" ? result.bodyStart : undefined,
         body: keepBody ? new Uint8Array(facts.body) : undefined
       })

@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type HeldAttempt, MAX_FAILURES_OF_ENDPOINT, SUCCESSES } from "../../domain/AttemptBuffer.ts"
+import * as RetryPolicy from "../../domain/RetryPolicy.ts"
 import { format } from "../../domain/StreamId.ts"
 import { DeliveryLog } from "../../services/DeliveryLog.ts"
 import { DeliveryLogSettings } from "../../services/DeliverySettings.ts"
@@ -37,7 +38,7 @@ export const layer: Layer.Layer<never> = Layer.effect(DeliveryLog, Effect.gen(fu
       list.push({
         ...facts, stream: format(stream), number: ++number, atMs, tookMs, body: bodies ? new Uint8Array(body) : undefined,
         status: result._tag === "NoAnswer" ? undefined : result.status,
-        reason: accepted ? "" : result._tag === "Refused" ? `HTTP ${result.status}` : result.reason,
+        reason: accepted ? "" : RetryPolicy.describe(result),
         answerStart: result._tag === "Refused" ? result.bodyStart : undefined
       })
     }

@@ -12,6 +12,7 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import { randomUUID } from "node:crypto"
 import type { AttemptResult } from "../../domain/Delivery.ts"
+import * as RetryPolicy from "../../domain/RetryPolicy.ts"
 import * as Sending from "../../domain/Sending.ts"
 import * as StreamId from "../../domain/StreamId.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
@@ -67,10 +68,9 @@ const deliver = Effect.fnUntraced(function*(
     const result = yield* post(connection, stream, notice)
     if (result._tag === "Accepted") return
     const pause = schedule[Math.min(attempt, schedule.length - 1)] ?? TRY_FOR_MS
-    const reason = result._tag === "NoAnswer" ? result.reason : `HTTP ${result.status}`
     if (waited + pause > TRY_FOR_MS) {
       return yield* Effect.logWarning("A notice could not be posted; it is given up after an hour.").pipe(
-        Effect.annotateLogs({ notice: notice.kind, reason })
+        Effect.annotateLogs({ notice: notice.kind, reason: RetryPolicy.describe(result) })
       )
     }
     waited += pause

@@ -5,6 +5,7 @@
 import * as Effect from "effect/Effect"
 import type { AttemptResult } from "../../../domain/Delivery.ts"
 import { conflicts, type Key } from "../../../domain/Key.ts"
+import * as RetryPolicy from "../../../domain/RetryPolicy.ts"
 import type { Endpoint } from "../../../domain/Subscription.ts"
 import type { EndpointConnection } from "../../../services/WebhookTransport.ts"
 
@@ -39,9 +40,6 @@ const once = (connection: EndpointConnection, { body, endpointId, epoch, id, seq
   Effect.callback<AttemptResult>((resume) =>
     connection.send({ body, id, sequence, endpointId, epoch }, (result) => resume(Effect.succeed(result))))
 
-const seen = (result: AttemptResult): string =>
-  result._tag === "NoAnswer" ? result.reason : `HTTP ${result.status}`
-
 /** Fails with what was seen last. */
 export const send = (connection: EndpointConnection, event: Replayed): Effect.Effect<void, string> =>
   Effect.gen(function*() {
@@ -49,7 +47,7 @@ export const send = (connection: EndpointConnection, event: Replayed): Effect.Ef
       const result = yield* once(connection, event)
       if (result._tag === "Accepted") return
       const pause = PAUSES_MS[attempt]
-      if (pause === undefined) return yield* Effect.fail(`${seen(result)}, ${attempt + 1} times, at ${event.id}`)
+      if (pause === undefined) return yield* Effect.fail(`${RetryPolicy.describe(result)}, ${attempt + 1} times, at ${event.id}`)
       yield* Effect.sleep(pause)
     }
   })
