@@ -10,6 +10,7 @@ import { decide, superfluous } from "../../../domain/copy/create.ts"
 import { format } from "../../../domain/StreamId.ts"
 import { CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type OpenCopy, type PendingKey } from "../../../services/CopyRequests.ts"
 import { SourceSettings } from "../../../services/Settings.ts"
+import { sourceStream } from "../sourceStream.ts"
 import { SourceSql } from "../Sql.ts"
 import { whileAway, withoutValues } from "../store/StoreRetry.ts"
 import { type CopyRow, ofRow, selectCopies } from "./CopyRow.ts"
@@ -26,10 +27,7 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
     const failing = (operation: string) => <A, R>(effect: Effect.Effect<A, SqlError, R>) =>
       Effect.mapError(effect, (cause) => new CopyRequestsError({ operation, cause: withoutValues(cause) }))
 
-    const stream = yield* Effect.cached(Effect.map(
-      sql<{ readonly id: string }>`SELECT system_identifier::text AS id FROM pg_control_system()`,
-      ([row]) => format({ systemIdentifier: row?.id ?? "", slotName })
-    ))
+    const stream = Effect.map(sourceStream(sql, slotName), format)
 
     const select = (condition: string, parameters: ReadonlyArray<unknown> = []) =>
       Effect.flatMap(stream, (id) =>

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
+import type { SqlError } from "effect/sql/SqlError"
 import { nameOf, type TableName } from "../../../domain/copy/Copy.ts"
 import * as SnapshotText from "../../../domain/copy/SnapshotText.ts"
 import * as Lsn from "../../../domain/Lsn.ts"
@@ -22,11 +23,17 @@ import { literal } from "../replication/Checks.ts"
 import { parseTarget } from "../replication/createSlot.ts"
 import type { Session } from "../replication/Session.ts"
 import * as SetupState from "../setup/SetupState.ts"
+import { sourceStream } from "../sourceStream.ts"
 import { SourceSql } from "../Sql.ts"
-import { withoutValues } from "../store/StoreRetry.ts"
+import { isUnavailable, withoutValues } from "../store/StoreRetry.ts"
 import * as Sessions from "./SnapshotSessions.ts"
 
 const refused = (summary: string, kind: TableReaderError["kind"] = "refused") => new TableReaderError({ kind, summary })
+
+const notAnswered = (cause: SqlError) => {
+  const seen = withoutValues(cause).message
+  return isUnavailable(cause) ? refused(`the source does not answer: ${seen}`, "lost") : refused(`the source refused: ${seen}`)
+}
 
 /** Of the database: a table that another process of ours works on is not read twice. */
 const CLAIM = (stream: StreamId) => `SELECT pg_try_advisory_lock(hashtext('pgstream snapshot'), hashtext(${literal(format(stream))}))::text AS got`
@@ -67,10 +74,7 @@ export const layer: Layer.Layer<TableSnapshot, TableReaderError, SourceSettings 
     const target = yield* Effect.mapError(parseTarget(settings.url), (cause) => refused(cause.summary))
     const openSession = Sessions.open({ target, timezone: settings.timezone, maxRowBytes })
 
-    const stream = Effect.map(
-      sql<{ readonly id: string }>`SELECT system_identifier::text AS id FROM pg_control_system()`,
-      ([row]): StreamId => ({ systemIdentifier: row?.id ?? "", slotName: settings.slotName })
-    ).pipe(Effect.mapError(() => refused("the source does not answer", "lost")))
+    const stream = Effect.mapError(sourceStream(sql, settings.slotName), notAnswered)
 
     const readShapes = (snapshotName: string): Effect.Effect<ShapesSnapshot, TableReaderError> =>
       SetupState.read(sql, snapshotName, inSource).pipe(
@@ -96,7 +100,7 @@ export const layer: Layer.Layer<TableSnapshot, TableReaderError, SourceSettings 
         })
       const made = (schema: string) =>
         sql<{ readonly id: string; readonly at: string }>`SELECT pgstream.xid()::text AS id, now()::text AS at`.pipe(
-          Effect.mapError(() => refused("the source does not answer", "lost")),
+          Effect.mapError(notAnswered),
           Effect.flatMap(([row]) => local.refresh({ schema, entryId: row!.id, at: row!.at }))
         )
       return {
