@@ -7,7 +7,7 @@ import { BadCursor, DeliveryAdmin, type ListedDelivery, type ListedState, MAX_PA
 import * as Views from "../../services/DeliveryViews.ts"
 import { administer, type Connection, failed, type Output, usage } from "./Admin.ts"
 import { asked, noSuchDelivery, type Selecting, selectorOf, stream } from "./DeliveriesFlags.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
 import { shortId, table } from "./TextTable.ts"
 
@@ -20,7 +20,6 @@ export interface ListFlags extends Connection, Output, Selecting {
   readonly cursor: Option.Option<string>
 }
 
-const jsonText = (value: unknown): string => JSON.stringify(value, null, 2)
 const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`
 const number = (sequence: number): string => (sequence === 0 ? "-" : String(sequence))
 
@@ -33,7 +32,7 @@ const HEAD = ["ID", "ENDPOINT", "STATE", "NUMBER", "TABLE", "KIND", "TRIES", "AT
 const blocking = Effect.fnUntraced(function*(flags: ListFlags) {
   const { endpointId } = yield* selectorOf(flags, undefined)
   const found = yield* (yield* DeliveryAdmin).blocking(yield* stream, endpointId).pipe(Effect.mapError(asked))
-  if (flags.json) return yield* print(jsonText(Views.blocking(found)))
+  if (flags.json) return yield* printJson(Views.blocking(found))
   yield* print(table(
     ["BEHIND", "BLOCKS", ...HEAD],
     found.blocking.map(({ behind, delivery, kind }) => [String(behind), kind === "row" ? "a key" : "a table", ...lineOf(delivery)])
@@ -46,7 +45,7 @@ const blocking = Effect.fnUntraced(function*(flags: ListFlags) {
 
 const counts = Effect.fnUntraced(function*(flags: ListFlags) {
   const all = yield* (yield* DeliveryAdmin).counts(yield* stream).pipe(Effect.mapError(asked))
-  if (flags.json) return yield* print(jsonText(Views.counts(all)))
+  if (flags.json) return yield* printJson(Views.counts(all))
   const urls = new Map((yield* Find.endpoints).map(({ id, url }) => [id, WebhookUrl.withoutUserinfo(url)]))
   yield* print(table(["ENDPOINT", "WAITING", "BEHIND", "DEAD", "OLDEST", "URL"], all.map((each) => [
     shortId(each.endpointId), String(each.waiting), String(each.behind), String(each.dead),
@@ -61,7 +60,7 @@ const page = Effect.fnUntraced(function*(flags: ListFlags) {
   }
   const found = yield* (yield* DeliveryAdmin).list(yield* stream, query).pipe(Effect.mapError((error) =>
     error.cause instanceof BadCursor ? usage("--cursor: it is not that of a page of this very list") : asked(error)))
-  if (flags.json) return yield* print(jsonText(Views.page(found)))
+  if (flags.json) return yield* printJson(Views.page(found))
   yield* print(table(HEAD, found.deliveries.map(lineOf)))
   if (found.next !== undefined) yield* say(`There may be more:   --cursor ${found.next}`)
 })
@@ -102,7 +101,7 @@ export const show = (flags: ShowFlags) =>
     if (found === undefined) return yield* noSuchDelivery(flags.id)
     if (flags.body) yield* Audit.record({ action: "deliveries.show-body", details: { endpointId: endpoint, id: flags.id } })
     const view = Views.shown(found, "manage", flags.body)
-    if (flags.json) return yield* print(jsonText(view))
+    if (flags.json) return yield* printJson(view)
     const { facts } = found
     yield* print(table(HEAD, [lineOf(facts)]))
     yield* print("")

@@ -16,7 +16,7 @@ import * as Views from "../../services/DeliveryViews.ts"
 import { administer, type Connection, failed, type Output, usage } from "./Admin.ts"
 import { asked, type Selecting, selectorOf, stream } from "./DeliveriesFlags.ts"
 import { CommandFailed } from "./Failure.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 
 export interface OrderFlags extends Connection, Output, Selecting {
   readonly state: Option.Option<DeliverySelector.SelectedState>
@@ -34,7 +34,6 @@ export interface ReplayFlags extends PacedFlags {
 const LOOK_EVERY_MS = 300
 const BEGINS_WITHIN_MS = 10_000
 
-const jsonText = (value: unknown): string => JSON.stringify(value, null, 2)
 
 /** `50/s`, or `50`. */
 const rateOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
@@ -73,7 +72,7 @@ const followed = Effect.fnUntraced(function*(current: StreamId, id: number) {
 })
 
 const ended = Effect.fnUntraced(function*(view: CommandView, json: boolean) {
-  if (json) yield* print(jsonText(Views.command(view)))
+  if (json) yield* printJson(Views.command(view))
   if (view.state === "failed" || view.state === "cancelled") {
     return yield* new CommandFailed({ exitCode: 1, text: `${summary(view)}\n\nWhat was done stays done.  CommandFailed` })
   }
@@ -105,7 +104,7 @@ export const purge = (flags: OrderFlags) => administer(flags, order("purge", fla
 export const command = (flags: Connection & Output & { readonly number: number }) =>
   administer(flags, Effect.gen(function*() {
     const view = yield* get(yield* stream, flags.number)
-    yield* print(flags.json ? jsonText(Views.command(view)) : summary(view))
+    yield* (flags.json ? printJson(Views.command(view)) : print(summary(view)))
   }))
 
 export const cancel = (flags: Connection & Output & { readonly number: number }) =>
@@ -114,12 +113,12 @@ export const cancel = (flags: Connection & Output & { readonly number: number })
     yield* get(current, flags.number)
     yield* (yield* DeliveryCommands).cancel(current, flags.number).pipe(Effect.mapError(asked))
     const view = yield* get(current, flags.number)
-    yield* print(flags.json ? jsonText(Views.command(view)) : summary(view))
+    yield* (flags.json ? printJson(Views.command(view)) : print(summary(view)))
   }))
 
 export const commands = (flags: Connection & Output) =>
   administer(flags, Effect.gen(function*() {
     const all = yield* (yield* DeliveryCommands).list(yield* stream, 100).pipe(Effect.mapError(asked))
-    if (flags.json) return yield* print(jsonText({ commands: all.map(Views.command) }))
+    if (flags.json) return yield* printJson({ commands: all.map(Views.command) })
     for (const each of all) yield* print(summary(each))
   }))

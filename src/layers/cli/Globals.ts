@@ -44,6 +44,9 @@ export const print = (text: string): Effect.Effect<void> =>
     process.stdout.write(`${text}\n`)
   })
 
+/** A result for a program, on several lines: a person reads it, too. */
+export const printJson = (value: unknown): Effect.Effect<void> => print(JSON.stringify(value, null, 2))
+
 const flagsOf = Effect.fnUntraced(function*(own: OwnFlags) {
   const level = yield* LogLevel
   const format = yield* LogFormat

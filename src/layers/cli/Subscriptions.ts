@@ -14,7 +14,7 @@ import { EndpointStore } from "../../services/EndpointStore.ts"
 import { EVENT_TYPES, SubscribeRequest } from "../../services/SubscriptionApi.ts"
 import { COUNTED_DELIVERIES, type RemovedSubscription, SubscriptionStore } from "../../services/SubscriptionStore.ts"
 import { administer, type Connection, failed, type Output, storeFailed, usage } from "./Admin.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
 import * as Sending from "./SubscriptionsSending.ts"
 import { count, shortId, table } from "./TextTable.ts"
@@ -30,14 +30,13 @@ const withState = (row: Subscription, endpoint: Endpoint | undefined) => ({
   ...ApiViews.subscription(row, "manage"), ...(endpoint === undefined ? {} : ApiViews.state(endpoint))
 })
 
-const jsonText = (value: unknown): string => JSON.stringify(value, null, 2)
 
 export const list = (flags: Connection & Output) =>
   administer(flags, Effect.gen(function*() {
     const rows = yield* Find.listed
     const states = yield* statesOf
     if (flags.json) {
-      return yield* print(jsonText({ subscriptions: rows.map((row) => withState(row, states.get(row.endpointId))) }))
+      return yield* printJson({ subscriptions: rows.map((row) => withState(row, states.get(row.endpointId))) })
     }
     const lines = rows.map((row) => {
       const endpoint = states.get(row.endpointId)
@@ -101,7 +100,7 @@ export const add = Effect.fnUntraced(function*(flags: AddFlags) {
     yield* Audit.record({ action: "subscribe", url: row.url, details: { subscriptionId: row.id, endpointId: row.endpointId } })
     const changed = change === undefined ? undefined : yield* Sending.apply(row.endpointId, change, `It is subscribed as ${row.id}.`)
     const endpoint = (yield* statesOf).get(row.endpointId)
-    if (flags.json) return yield* print(jsonText({ ...withState(row, endpoint), ...sendingView(changed) }))
+    if (flags.json) return yield* printJson({ ...withState(row, endpoint), ...sendingView(changed) })
     yield* print(row.id)
     yield* say(`Subscribed ${WebhookUrl.withoutUserinfo(row.url)} to ${Find.tableOf(row)} (${Find.kindsOf(row)}): `
       + "changes that commit from now on are sent.")
@@ -133,7 +132,7 @@ export const update = Effect.fnUntraced(function*(flags: UpdateFlags) {
     const row = types === undefined ? found : yield* retype(found, types)
     const done = types === undefined ? "Nothing was changed." : "The event types were changed."
     const changed = change === undefined ? undefined : yield* Sending.apply(row.endpointId, change, done)
-    if (flags.json) return yield* print(jsonText({ ...ApiViews.subscription(row, "manage"), ...sendingView(changed) }))
+    if (flags.json) return yield* printJson({ ...ApiViews.subscription(row, "manage"), ...sendingView(changed) })
     if (types !== undefined) {
       yield* say(`${WebhookUrl.withoutUserinfo(row.url)} gets ${Find.kindsOf(row)} of ${Find.tableOf(row)}, for changes that commit from now on.`)
     }
@@ -173,6 +172,6 @@ export const remove = (flags: RemoveFlags) =>
       const { endpointId, url } = one.subscription
       yield* Audit.record({ action: "unsubscribe", url, details: { subscriptionId: id, endpointId } })
     }
-    if (flags.json) return yield* print(jsonText({ removed: removed.map((one) => ApiViews.removed(one, "manage")) }))
+    if (flags.json) return yield* printJson({ removed: removed.map((one) => ApiViews.removed(one, "manage")) })
     for (const one of removed) yield* say(removedLine(one))
   }))

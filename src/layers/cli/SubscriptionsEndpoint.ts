@@ -15,7 +15,7 @@ import { EndpointStore } from "../../services/EndpointStore.ts"
 import { EndpointTests } from "../../services/EndpointTests.ts"
 import { administer, type Connection, endpointRefused, failed, type Output, storeFailed, usage } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
 
 export interface EndpointFlags extends Connection, Output {
@@ -23,7 +23,6 @@ export interface EndpointFlags extends Connection, Output {
   readonly name: string
 }
 
-const jsonText = (value: unknown): string => JSON.stringify(value, null, 2)
 const gone = failed(1, "It ended just now", "NoSuchEndpoint")
 const shown = (endpoint: Endpoint): string => WebhookUrl.withoutUserinfo(endpoint.url)
 
@@ -43,7 +42,7 @@ const setPaused = Effect.fnUntraced(function*(endpoint: Endpoint, paused: boolea
 export const pause = (flags: EndpointFlags) =>
   administer(flags, Effect.gen(function*() {
     const endpoint = yield* setPaused(yield* Find.endpoint(flags.name), true)
-    if (flags.json) return yield* print(jsonText(ApiViews.endpoint(endpoint, Date.now(), "manage")))
+    if (flags.json) return yield* printJson(ApiViews.endpoint(endpoint, Date.now(), "manage"))
     yield* say(`Paused ${shown(endpoint)}: its events are kept, not sent. To send:   pgstream subscriptions resume ${endpoint.id}`)
   }))
 
@@ -60,7 +59,7 @@ export const resume = (flags: EndpointFlags) =>
     const endpoint = yield* setPaused(before, false)
     if (flags.json) {
       const view = { ...ApiViews.endpoint(endpoint, Date.now(), "manage"), was: stateOf(before) }
-      return yield* print(jsonText(view))
+      return yield* printJson(view)
     }
     yield* say(`Resumed ${shown(endpoint)}, which was ${stateOf(before)}.`)
     if (endpoint.paused) yield* say(`Nothing is sent to it all the same: ${endpoint.pausedReason ?? "it is paused"}.`)
@@ -119,11 +118,11 @@ export const rotateSecret = Effect.fnUntraced(function*(flags: RotateFlags) {
     yield* Audit.record({ action: "endpoint.rotate-secret", url: rotated.url, details: { endpointId: endpoint.id } })
     const until = rotated.overlapUntilMs === undefined ? undefined : new Date(rotated.overlapUntilMs).toISOString()
     if (flags.json) {
-      return yield* print(jsonText({
+      return yield* printJson({
         endpoint_id: endpoint.id,
         ...(secret === undefined ? { secret: Redacted.value(rotated.secret) } : {}),
         ...(until === undefined ? {} : { overlap_until: until })
-      }))
+      })
     }
     if (secret === undefined) yield* print(Redacted.value(rotated.secret))
     const once = secret === undefined ? " It is shown this once." : ""
@@ -137,7 +136,7 @@ export const test = (flags: EndpointFlags) =>
     const endpoint = yield* Find.endpoint(flags.name)
     yield* Audit.record({ action: "endpoint.test", url: endpoint.url, details: { endpointId: endpoint.id } })
     const tested = yield* EndpointTests.use((tests) => tests.send(endpoint))
-    if (flags.json) yield* print(jsonText(ApiViews.tested(endpoint, tested)))
+    if (flags.json) yield* printJson(ApiViews.tested(endpoint, tested))
     else {
       const answer = tested.accepted ? `accepted with ${tested.status}` : `not accepted: ${tested.reason}`
       yield* print(`${shown(endpoint)}  ${answer}  ${tested.tookMs} ms  webhook-id ${tested.id}`)

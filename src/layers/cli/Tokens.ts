@@ -9,7 +9,7 @@ import { nearest } from "../../domain/Nearest.ts"
 import { ApiTokens } from "../../services/ApiTokens.ts"
 import * as Audit from "../../services/Audit.ts"
 import { administer, type Connection, failed, type Output, storeFailed, usage } from "./Admin.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 import { table } from "./TextTable.ts"
 
 export interface AddFlags extends Connection, Output {
@@ -18,7 +18,6 @@ export interface AddFlags extends Connection, Output {
   readonly expires: Option.Option<string>
 }
 
-const jsonText = (value: unknown): string => JSON.stringify(value, null, 2)
 const timeOf = (ms: number): string => new Date(ms).toISOString()
 
 const view = (token: ApiToken.ApiToken) => ({
@@ -55,7 +54,7 @@ export const add = Effect.fnUntraced(function*(flags: AddFlags) {
     }))
     yield* Audit.record({ action: "token.add", details: { token: name, scope } })
     const secret = Redacted.value(made.secret)
-    if (flags.json) return yield* print(jsonText({ ...view(made.token), token: secret }))
+    if (flags.json) return yield* printJson({ ...view(made.token), token: secret })
     yield* print(secret)
     yield* say(`Token ${name} (${scope}) was made; it is shown this once. Send it as   Authorization: Bearer TOKEN`)
     yield* say("From now on every request of the API needs a token, on loopback, too.")
@@ -65,7 +64,7 @@ export const add = Effect.fnUntraced(function*(flags: AddFlags) {
 export const list = (flags: Connection & Output) =>
   administer(flags, Effect.gen(function*() {
     const tokens = yield* ApiTokens.use((store) => store.list).pipe(Effect.mapError(storeFailed))
-    if (flags.json) return yield* print(jsonText({ tokens: tokens.map(view) }))
+    if (flags.json) return yield* printJson({ tokens: tokens.map(view) })
     const now = yield* Clock.currentTimeMillis
     const lines = tokens.map((token) => [
       token.name, token.scope, timeOf(token.createdAtMs).slice(0, 10),
@@ -88,7 +87,7 @@ export const remove = (flags: Connection & Output & { readonly name: string }) =
     }
     yield* Audit.record({ action: "token.remove", details: { token: flags.name } })
     const left = (yield* tokens.list.pipe(Effect.mapError(storeFailed))).length
-    if (flags.json) return yield* print(jsonText({ removed: flags.name, left }))
+    if (flags.json) return yield* printJson({ removed: flags.name, left })
     yield* say(`Token ${flags.name} was removed: it is refused within seconds.`)
     if (left === 0) yield* say("It was the last one. Without PGSTREAM_API_TOKEN the API takes requests without a token again.")
   }))

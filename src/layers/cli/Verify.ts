@@ -12,7 +12,7 @@ import { type KnownEndpoint, Verify } from "../../services/Verify.ts"
 import { administer, type Connection, failed, type Output, usage } from "./Admin.ts"
 import { asked, stream } from "./DeliveriesFlags.ts"
 import { CommandFailed } from "./Failure.ts"
-import { print, say } from "./Globals.ts"
+import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
 import { shortId, table } from "./TextTable.ts"
 
@@ -109,7 +109,7 @@ export const run = (flags: Flags) =>
     const chosen = Option.isNone(flags.endpoint) ? undefined : (yield* Find.endpoint(flags.endpoint.value)).id
     const known = yield* (yield* Verify).known(yield* stream, chosen).pipe(Effect.mapError(asked))
     if (Option.isNone(flags.received)) {
-      if (flags.json) return yield* print(JSON.stringify({ endpoints: known.map((each) => Views.numbers(each, "manage")) }, null, 2))
+      if (flags.json) return yield* printJson({ endpoints: known.map((each) => Views.numbers(each, "manage")) })
       yield* print(table(HEAD, known.map(lineOf)))
       if (chosen !== undefined) for (const each of known) yield* named(each)
       return
@@ -123,7 +123,7 @@ export const run = (flags: Flags) =>
     const found = Numbers.compare(only, list)
     if (flags.json) {
       const view = { ...Views.numbers(only, "manage"), received: { ...Views.comparison(found), other_lines: list.others, unread_lines: list.unread } }
-      yield* print(JSON.stringify(view, null, 2))
+      yield* printJson(view)
     } else {
       yield* print(table(HEAD, [lineOf(only)]))
       yield* named(only)
