@@ -4,39 +4,29 @@
  */
 import * as Effect from "effect/Effect"
 import * as DeliverySelector from "../../../domain/DeliverySelector.ts"
-import type { SegmentEvent } from "../../../domain/Segment.ts"
+import { rangesOf, type SegmentEvent } from "../../../domain/Segment.ts"
 import type { Command } from "../../../services/DeliveryCommands.ts"
 import type { ParkedDelivery } from "../../../services/ParkedDeliveries.ts"
-import type { SequenceRange } from "../../../services/SequenceRanges.ts"
-import { byEndpoint, type CommandParts, Tally } from "./Parts.ts"
+import { type CommandParts, Tally } from "./Parts.ts"
 
 const STEP = 500
 
-interface Numbered {
-  readonly endpointId: string
-  readonly epoch: string
-  readonly sequence: number
-}
-
-const rangesOf = (numbered: ReadonlyArray<Numbered>): ReadonlyArray<SequenceRange> =>
-  numbered.flatMap(({ endpointId, epoch, sequence }) =>
-    sequence === 0 ? [] : [{ endpointId, epoch, state: "purged" as const, first: sequence, last: sequence }])
-
-const record = ({ ranges, stream }: CommandParts, numbered: ReadonlyArray<Numbered>) => {
-  const found = rangesOf(numbered)
+const record = ({ ranges, stream }: CommandParts, endpointId: string, numbered: Parameters<typeof rangesOf>[0]) => {
+  const found = rangesOf(numbered).map((range) => ({ ...range, endpointId, state: "purged" as const }))
   return found.length === 0 ? Effect.void : ranges.add(stream, found)
 }
 
-const eraseRows = Effect.fnUntraced(function*(parts: CommandParts, rows: ReadonlyArray<ParkedDelivery>) {
-  yield* record(parts, rows)
-  for (const [endpoint, own] of byEndpoint(rows)) yield* parts.admin.erase(parts.stream, endpoint, own.map(({ id }) => id))
+const eraseRows = Effect.fnUntraced(function*(parts: CommandParts, endpointId: string, rows: ReadonlyArray<ParkedDelivery>) {
+  if (rows.length === 0) return
+  yield* record(parts, endpointId, rows)
+  yield* parts.admin.erase(parts.stream, endpointId, rows.map(({ id }) => id))
 })
 
 const rowsOf = Effect.fnUntraced(function*(parts: CommandParts, command: Command, endpointId: string, tally: Tally) {
   const selector = { ...command.selector, endpointId }
   for (let after = undefined as Parameters<typeof parts.admin.matching>[3]; ;) {
     const { next, rows } = yield* parts.admin.matching(parts.stream, selector, command.orderedAtMs, after, STEP, false)
-    yield* eraseRows(parts, rows)
+    yield* eraseRows(parts, endpointId, rows)
     tally.done += rows.length
     yield* tally.told("stored", undefined)
     if (next === undefined) return
@@ -52,7 +42,7 @@ const matcher = (selector: DeliverySelector.DeliverySelector, endpointId: string
 
 const segmentsOf = Effect.fnUntraced(function*(parts: CommandParts, endpointId: string, matches: (event: SegmentEvent) => boolean, tally: Tally) {
   const { segments, stream } = parts
-  const before = (erased: ReadonlyArray<SegmentEvent>) => record(parts, erased.flatMap(({ targets }) => targets))
+  const before = (erased: ReadonlyArray<SegmentEvent>) => record(parts, endpointId, erased.flatMap(({ targets }) => targets))
   tally.done += yield* segments.erase(stream, endpointId, matches, before)
 })
 
