@@ -17,19 +17,15 @@ export interface LiveDeliveriesShape {
   retryNow(endpoint: EndpointId): Effect.Effect<void>
   /**
    * An operator erases deliveries: they leave the lanes, and are neither sent nor parked again; requests in flight
-   * end first. Then `write` removes them from the store. Whoever is asked for all that matches says so by `matches`.
+   * end first. Then `write` removes them from the store.
    */
-  purge<A, E>(
-    endpoint: EndpointId,
-    matches: (delivery: { readonly id: string; readonly table: string; readonly body: Uint8Array }) => boolean,
-    write: Effect.Effect<A, E>
-  ): Effect.Effect<A, E>
+  purge<A, E>(endpoint: EndpointId, write: Effect.Effect<A, E>): Effect.Effect<A, E>
 }
 
 export const LiveDeliveries = Context.Reference<LiveDeliveriesShape>("pgstream/services/LiveDeliveries", {
   defaultValue: () => ({
     revive: (_endpoint, _rows, write) => write,
     retryNow: () => Effect.void,
-    purge: (_endpoint, _matches, write) => write
+    purge: (_endpoint, write) => write
   })
 })

@@ -57,7 +57,7 @@ const world = (answer: (id: string) => AttemptResult, setting: Setting) => {
     Layer.succeed(LiveDeliveries, {
       revive: (_endpoint, rows, write) => Effect.tap(write, () => Effect.sync(() => setting.revived.push(...rows.map(({ id }) => id)))),
       retryNow: () => Effect.void,
-      purge: (id, _matches, write) => Effect.tap(write, () => Effect.sync(() => setting.purged.push(id)))
+      purge: (id, write) => Effect.tap(write, () => Effect.sync(() => setting.purged.push(id)))
     })
   ).pipe(
     Layer.provideMerge(SegmentsMemory.layer),

@@ -49,7 +49,7 @@ export const layer: Layer.Layer<never> = Layer.effectContext(Effect.gen(function
   const live: LiveDeliveriesShape = {
     revive: (endpoint, rows, write) => Effect.suspend(() => one()?.revive(endpoint, rows, write) ?? write),
     retryNow: (endpoint) => Effect.suspend(() => one()?.retryNow(endpoint) ?? Effect.void),
-    purge: (endpoint, _matches, write) => Effect.suspend(() => one()?.erase(endpoint, write) ?? write)
+    purge: (endpoint, write) => Effect.suspend(() => one()?.erase(endpoint, write) ?? write)
   }
   return Context.make(Withdrawals, { withdraw }).pipe(
     Context.add(OpenNotifiers, { add }),

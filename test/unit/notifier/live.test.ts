@@ -89,7 +89,7 @@ describe("Notifier, deliveries that are erased", () => {
     harness.offer(rows(2, "a", "b", "c", "d"))
     harness.pass(50)
     assert.deepStrictEqual(harness.ids, [idOf(1), idOf(3)])
-    const asked = harness.ask((live) => live.purge("e", () => true, Effect.sync(() => {
+    const asked = harness.ask((live) => live.purge("e", Effect.sync(() => {
       assert.strictEqual(harness.flying, 0)
       for (const id of [idOf(1), idOf(2), idOf(4)]) {
         assert.isDefined(harness.store.get("e", id), id)

@@ -61,7 +61,7 @@ export const run = Effect.fnUntraced(function*(parts: CommandParts, command: Com
       continue
     }
     const matches = matcher(selector, endpoint, command.orderedAtMs)
-    yield* parts.live.purge(endpoint, matches, Effect.andThen(rows, segmentsOf(parts, endpoint, matches, tally)))
+    yield* parts.live.purge(endpoint, Effect.andThen(rows, segmentsOf(parts, endpoint, matches, tally)))
   }
   // What was delivered or stored as a row may be in segments still. Nobody reads it again, whoever it was for.
   const { endpointId: _, state: __, ...facts } = selector
