@@ -7,6 +7,9 @@ import type { SubscriptionId } from "../Subscription.ts"
 /** Decimal, from 1: `pgstream.copies.id`. */
 export type CopyId = string
 
+/** What could be the id of a copy. */
+export const isCopyId = (text: string): boolean => /^[1-9]\d{0,18}$/.test(text)
+
 /**
  * requested: nothing was read yet · running · paused: by the operator, what was read is kept · done: each row is settled ·
  * failed: the tables that could be copied are, at least one could not · cancelled: nothing more is read or sent.

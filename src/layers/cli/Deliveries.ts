@@ -9,7 +9,7 @@ import { administer, type Connection, failed, type Output, usage } from "./Admin
 import { asked, noSuchDelivery, type Selecting, selectorOf, stream } from "./DeliveriesFlags.ts"
 import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
-import { shortId, table } from "./TextTable.ts"
+import { seconds, shortId, table } from "./TextTable.ts"
 
 export interface ListFlags extends Connection, Output, Selecting {
   readonly state: Option.Option<ListedState>
@@ -20,12 +20,11 @@ export interface ListFlags extends Connection, Output, Selecting {
   readonly cursor: Option.Option<string>
 }
 
-const time = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`
 const number = (sequence: number): string => (sequence === 0 ? "-" : String(sequence))
 
 const lineOf = (it: ListedDelivery): ReadonlyArray<string> => [
   it.id === "" ? "-" : it.id, shortId(it.endpointId), it.state, number(it.sequence), it.table, it.kind, String(it.attempts),
-  it.dueAtMs === undefined ? time(it.atMs) : `due ${time(it.dueAtMs)}`, it.lastError ?? "-"
+  it.dueAtMs === undefined ? seconds(it.atMs) : `due ${seconds(it.dueAtMs)}`, it.lastError ?? "-"
 ]
 const HEAD = ["ID", "ENDPOINT", "STATE", "NUMBER", "TABLE", "KIND", "TRIES", "AT", "LAST ERROR"]
 
@@ -49,7 +48,7 @@ const counts = Effect.fnUntraced(function*(flags: ListFlags) {
   const urls = new Map((yield* Find.endpoints).map(({ id, url }) => [id, WebhookUrl.withoutUserinfo(url)]))
   yield* print(table(["ENDPOINT", "WAITING", "BEHIND", "DEAD", "OLDEST", "URL"], all.map((each) => [
     shortId(each.endpointId), String(each.waiting), String(each.behind), String(each.dead),
-    each.oldestMs === undefined ? "-" : time(each.oldestMs), urls.get(each.endpointId) ?? "-"
+    each.oldestMs === undefined ? "-" : seconds(each.oldestMs), urls.get(each.endpointId) ?? "-"
   ])))
 })
 
@@ -106,7 +105,7 @@ export const show = (flags: ShowFlags) =>
     yield* print(table(HEAD, [lineOf(facts)]))
     yield* print("")
     yield* print(table(["TRY", "AT", "TOOK", "ANSWER", "ITS START"], found.attempts.map((attempt) => [
-      String(attempt.attempt), time(attempt.atMs), `${Math.round(attempt.tookMs)} ms`,
+      String(attempt.attempt), seconds(attempt.atMs), `${Math.round(attempt.tookMs)} ms`,
       attempt.reason === "" ? `HTTP ${attempt.status}` : attempt.reason, JSON.stringify(attempt.answerStart ?? "").slice(1, -1)
     ])))
     if (flags.body) yield* print(`\n${view.body ?? "(its body is not kept)"}`)

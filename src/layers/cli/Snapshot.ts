@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Progress from "../../domain/Progress.ts"
 import * as ProgressText from "../../domain/ProgressText.ts"
-import { nameOf } from "../../domain/copy/Copy.ts"
+import { isCopyId, nameOf } from "../../domain/copy/Copy.ts"
 import * as Audit from "../../services/Audit.ts"
 import { type Asked, CopyAsking, type CopyWish } from "../../services/CopyAsking.ts"
 import type { CopyId, CopyRequests } from "../../services/CopyRequests.ts"
@@ -174,8 +174,6 @@ export const snapshot = Effect.fn("cli.snapshot")(function*(flags: Flags) {
   }
   yield* withCopies(settings, requested(flags, settings, file))
 })
-
-const isCopyId = (text: string): boolean => /^[1-9]\d{0,18}$/.test(text)
 
 /** Fails when it is no number: it can be no copy. */
 export const copyIdOf = (text: string): Effect.Effect<CopyId, CommandFailed> =>

@@ -8,11 +8,9 @@ import { type Copy, CopyRequests } from "../../services/CopyRequests.ts"
 import { CommandFailed } from "./Failure.ts"
 import { print, say } from "./Globals.ts"
 import { type Connection, copyIdOf, steering } from "./Snapshot.ts"
-import { shortId, table } from "./TextTable.ts"
+import { seconds, shortId, table } from "./TextTable.ts"
 
 const percent = (share: number): string => `${Math.floor(share * 100)}%`
-
-const when = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, "Z")
 
 const tablesOf = ({ tables }: Copy): string =>
   tables.length === 1 ? nameOf(tables[0]!) : `${tables.length} tables`
@@ -20,7 +18,7 @@ const tablesOf = ({ tables }: Copy): string =>
 const row = (copy: Copy): ReadonlyArray<string> => {
   const totals = Progress.totals([copy])
   return [
-    copy.id, copy.state, percent(totals.share), `${totals.rows}`, ProgressText.bytes(totals.bytes), when(copy.createdAtMs),
+    copy.id, copy.state, percent(totals.share), `${totals.rows}`, ProgressText.bytes(totals.bytes), seconds(copy.createdAtMs),
     copy.subscription === undefined ? "all" : shortId(copy.subscription), tablesOf(copy)
   ]
 }
@@ -40,7 +38,7 @@ const details = (copy: Copy): string => {
   return [
     `copy ${copy.id}: ${copy.state}, ${ProgressText.summary(progress)}`,
     ...(copy.error === undefined ? [] : [`error: ${copy.error}`]),
-    `for: ${copy.subscription ?? "all that take inserts"}; mode: ${copy.mode}; since ${when(copy.createdAtMs)}`,
+    `for: ${copy.subscription ?? "all that take inserts"}; mode: ${copy.mode}; since ${seconds(copy.createdAtMs)}`,
     ...(copy.where === undefined ? [] : [`where: ${copy.where}`]),
     "",
     table(["TABLE", "STATE", "DONE", "ROWS", "BYTES", "ERROR"], progress.tables.map((one) => [

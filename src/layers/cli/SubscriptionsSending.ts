@@ -7,6 +7,7 @@ import { MAX_BATCH_DELAY_MS, MAX_BATCH_EVENTS, MAX_CONCURRENCY, MAX_RATE } from 
 import { type EndpointChange, EndpointStore } from "../../services/EndpointStore.ts"
 import { endpointRefused, failed, storeFailed, usage } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
+import { count } from "./TextTable.ts"
 
 export interface SendingFlags {
   readonly order: Option.Option<OrderMode>
@@ -71,11 +72,9 @@ export const apply = Effect.fnUntraced(function*(endpointId: string, change: End
   return endpoint
 })
 
-const numberOf = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`
-
 /** In words, as it is now. */
 export const describe = ({ batch, concurrency, gzip, order, rate }: Endpoint): string => [
-  `order ${order}`, `${numberOf(concurrency, "request")} at once`,
+  `order ${order}`, `${count(concurrency, "request")} at once`,
   ...(rate === undefined ? [] : [`at most ${rate}/s`]),
   ...(batch === undefined ? [] : [`batches of ${batch.maxEvents} events or ${batch.maxDelayMs} ms`]),
   ...(gzip === true ? ["gzip"] : [])

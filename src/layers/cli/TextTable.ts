@@ -13,3 +13,6 @@ export const shortId = (id: string): string => id.slice(0, 8)
 
 /** `1 subscription`, `2 subscriptions` */
 export const count = (many: number, what: string): string => `${many} ${what}${many === 1 ? "" : "s"}`
+
+/** `2026-11-24T12:00:00Z`, of ms since 1970 */
+export const seconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`

@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Result from "effect/Result"
+import { isCopyId } from "../../domain/copy/Copy.ts"
 import * as Progress from "../../domain/Progress.ts"
 import * as TablePattern from "../../domain/TablePattern.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
@@ -78,8 +79,6 @@ export const ask = (wish: CopyWish) =>
     }
     return { copies, notes }
   })
-
-const isCopyId = (id: string): boolean => /^[1-9]\d{0,18}$/.test(id)
 
 const notThere = () => Effect.fail(new Problems.NoSuchCopy({ detail: NOT_THERE }))
 
