@@ -130,6 +130,13 @@ export const selects = (selector: DeliverySelector, delivery: Selectable): boole
   return at >= fromMs && at < toMs
 }
 
+/** The same, key included, of what waits in memory or in segments since `waitsSinceMs`. */
+export const selectsWaiting = (
+  selector: DeliverySelector, event: Omit<Selectable, "state" | "parkedAtMs"> & { readonly body: Uint8Array }, waitsSinceMs: number
+): boolean =>
+  selects(selector, { ...event, state: "waiting", parkedAtMs: waitsSinceMs })
+  && (selector.key === undefined || hasKey(event.body, selector.key))
+
 /** By a single id its place in the stream is known without a look at others. */
 export const soughtAt = ({ ids }: DeliverySelector): Lsn | undefined => (ids?.length === 1 ? commitLsnOf(ids[0]!) : undefined)
 

@@ -37,8 +37,7 @@ const rowsOf = Effect.fnUntraced(function*(parts: CommandParts, command: Command
 /** Whatever the state: what waits in memory and in segments waits. */
 const matcher = (selector: DeliverySelector.DeliverySelector, endpointId: string, atMs: number) =>
 (event: { readonly id: string; readonly table: string; readonly body: Uint8Array }): boolean =>
-  DeliverySelector.selects({ ...selector, endpointId }, { ...event, endpointId, state: "waiting", parkedAtMs: atMs })
-  && (selector.key === undefined || DeliverySelector.hasKey(event.body, selector.key))
+  DeliverySelector.selectsWaiting({ ...selector, endpointId }, { ...event, endpointId }, atMs)
 
 const segmentsOf = Effect.fnUntraced(function*(parts: CommandParts, endpointId: string, matches: (event: SegmentEvent) => boolean, tally: Tally) {
   const { segments, stream } = parts

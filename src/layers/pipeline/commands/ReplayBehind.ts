@@ -23,10 +23,6 @@ const waitingIn = ({ events }: WaitingSegment): ReadonlyArray<Waiting> =>
     targets.map(({ endpointId, epoch, keys, sequence }) => ({ commitLsn, ordinal, endpointId, id, epoch, sequence, table, body, keys }))
   ).sort(compare)
 
-const isMeant = (selector: DeliverySelector.DeliverySelector, atMs: number) => (event: Waiting): boolean =>
-  DeliverySelector.selects(selector, { ...event, state: "waiting", parkedAtMs: atMs })
-  && (selector.key === undefined || DeliverySelector.hasKey(event.body, selector.key))
-
 /** Nothing of a segment is behind it. */
 const END: Position = { commitLsn: Number.MAX_SAFE_INTEGER, ordinal: Number.MAX_SAFE_INTEGER, endpointId: "", id: "" }
 
@@ -48,7 +44,8 @@ export const run = Effect.fnUntraced(function*<E>(
   for (let from = place?.segment; ;) {
     const segment = yield* segments.look(stream, { ...look, from })
     if (segment === undefined || segment.madeAtMs > orderedAtMs) return
-    const events = waitingIn(segment).filter(isBehind(place, segment.number)).filter(isMeant(selector, segment.madeAtMs))
+    const events = waitingIn(segment).filter(isBehind(place, segment.number))
+      .filter((event) => DeliverySelector.selectsWaiting(selector, event, segment.madeAtMs))
     for (let i = 0; i < events.length; i += Pace.step(rate)) {
       const began = yield* Clock.currentTimeMillis
       const step = events.slice(i, i + Pace.step(rate))

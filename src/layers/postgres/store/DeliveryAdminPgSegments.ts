@@ -42,8 +42,7 @@ const positionOf = ([, lsn, ordinal, endpointId, id]: SegmentPlace): Position =>
   ({ commitLsn: Result.getOrElse(Lsn.parse(lsn), () => Lsn.zero), ordinal: Number(ordinal), endpointId, id })
 
 const isMeant = (selector: DeliverySelector.DeliverySelector, { event: { body }, listed }: Waiting): boolean =>
-  DeliverySelector.selects(selector, { ...listed, state: "waiting", parkedAtMs: listed.atMs })
-  && (selector.key === undefined || DeliverySelector.hasKey(body, selector.key))
+  DeliverySelector.selectsWaiting(selector, { ...listed, body }, listed.atMs)
 
 const failure = (operation: string) => (cause: unknown) => new DeliveryAdminError({ operation, unavailable: false, cause })
 
