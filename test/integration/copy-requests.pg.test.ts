@@ -73,3 +73,27 @@ it.live("copies that are over do not grow without a limit; those that say what i
     assert.lengthOf(listed, KEPT_COPIES + 2)
     assert.include(listed.map(({ id }) => id), copy!.id)
   }).pipe(Effect.provide(layerOf("many"))))
+
+it.live("a copy that is trimmed takes its rows of snapshot_requests along, not those of others, and is not taken for the program before", () =>
+  Effect.gen(function*() {
+    const requests = yield* CopyRequests
+    const ask = (name: string, repeatable: boolean) =>
+      requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable, tables: [{ schema: "trim", table: name }] })
+    const rows = () => database.psql("SELECT table_names, status FROM pgstream.snapshot_requests WHERE schema_name = 'trim' ORDER BY table_names, updated_at").trim().split("\n")
+    const insert = (updatedAt: string) => database.psql(`INSERT INTO pgstream.snapshot_requests (schema_name, table_names, status, created_at, updated_at)
+      VALUES ('trim', '{often}', 'completed', ${updatedAt}, ${updatedAt})`)
+    insert("now() - interval '1 day'")
+    for (const name of ["once", "often"]) {
+      const { copy } = yield* ask(name, true)
+      yield* requests.setState(copy!.id, "running")
+      yield* name === "once" ? requests.cancel(copy!.id) : requests.setState(copy!.id, "done")
+    }
+    insert("now() + interval '1 day'")
+    database.psql("UPDATE pgstream.snapshot_requests SET errors = NULL WHERE schema_name = 'trim'")
+    assert.deepStrictEqual(rows(), ["{often}|completed", "{often}|completed", "{often}|completed", "{once}|completed"])
+    database.psql(`INSERT INTO pgstream.copies (stream, subscription, tables, mode, repeatable, state)
+      SELECT stream, gen_random_uuid(), '[]', 'full', true, 'done' FROM pgstream.copies c, generate_series(1, ${KEPT_COPIES}) WHERE c.tables @> '[{"table": "once"}]'`)
+    yield* ask("other", true)
+    assert.deepStrictEqual(rows(), ["{often}|completed", "{often}|completed", "{other}|requested"])
+    assert.deepStrictEqual((yield* ask("once", false)).copy?.tables, [{ schema: "trim", table: "once" }])
+  }).pipe(Effect.provide(layerOf("trim"))))

@@ -41,13 +41,27 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
           WHERE c.subscription IS NULL AND t.schema = r.schema_name
           GROUP BY c.id HAVING array_agg(t."table" ORDER BY t."table") = r.table_names)`
 
+    /** With what `mirror` wrote of them: without its copy it would pass for the program before. Its last write is of the copy's own time. */
+    const trim = (ids: ReadonlyArray<CopyId>) =>
+      ids.length === 0 ? Effect.void : sql`
+        WITH gone AS (
+          DELETE FROM pgstream.copies WHERE id = ANY (${ids}::text[]::bigint[])
+          RETURNING id, subscription, tables, created_at, updated_at),
+        of_copy AS (
+          SELECT t.schema, array_agg(t."table" ORDER BY t."table") AS names, g.created_at, g.updated_at
+            FROM gone g, jsonb_to_recordset(g.tables) AS t(schema text, "table" text)
+           WHERE g.subscription IS NULL GROUP BY g.id, g.created_at, g.updated_at, t.schema)
+        DELETE FROM pgstream.snapshot_requests r USING of_copy
+         WHERE r.schema_name = of_copy.schema AND r.table_names = of_copy.names AND r.status = 'completed'
+           AND r.updated_at BETWEEN of_copy.created_at AND of_copy.updated_at`
+
     const insert = Effect.fnUntraced(function*(spec: Parameters<CopyRequests["Service"]["create"]>[0]) {
       const key = yield* stream
       yield* sql`SELECT pg_advisory_xact_lock(hashtext('pgstream copies'), hashtext(${key}))`
       const known = (yield* select("")).map(({ copy }) => copy)
       const { goesOn, skipped, tables } = decide(spec, known, yield* copiedBefore)
       if (tables.length === 0) return { copy: goesOn, skipped }
-      yield* sql`DELETE FROM pgstream.copies WHERE id = ANY (${superfluous(known)}::text[]::bigint[])`
+      yield* trim(superfluous(known))
       const [row] = yield* sql<{ readonly id: string }>`
         INSERT INTO pgstream.copies (stream, subscription, tables, condition, mode, repeatable, state)
         VALUES (${key}, ${spec.subscription ?? null}::text::uuid, ${JSON.stringify(tables)}::text::jsonb,
@@ -84,10 +98,12 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
       const copy = yield* get(id)
       const state = after(copy.state, wish)
       if (state === undefined) return yield* new CopyIsOver({ id, state: copy.state as CopyIsOver["state"] })
-      yield* sql`
-        UPDATE pgstream.copies SET state = ${state}, updated_at = clock_timestamp()
-         WHERE id = ${id}::text::bigint AND state IN ('requested', 'running', 'paused')`.pipe(failing(`${wish} a copy`))
-      if (state === "cancelled") yield* mirror(id, "completed", "cancelled").pipe(failing(`${wish} a copy`))
+      yield* Effect.gen(function*() {
+        yield* sql`
+          UPDATE pgstream.copies SET state = ${state}, updated_at = clock_timestamp()
+           WHERE id = ${id}::text::bigint AND state IN ('requested', 'running', 'paused')`
+        if (state === "cancelled") yield* mirror(id, "completed", "cancelled")
+      }).pipe(sql.withTransaction, failing(`${wish} a copy`))
       return yield* get(id)
     })
 
