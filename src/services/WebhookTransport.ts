@@ -5,7 +5,7 @@
  * is one request: its body and id are made by `domain/Batch`, and it has no number.
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { AttemptResult } from "../domain/Delivery.ts"
 import type { Endpoint } from "../domain/Subscription.ts"
@@ -23,6 +23,10 @@ export interface EndpointConnection {
   /** `done` is called exactly once, never before `send` returned. The body may be used again only after it. */
   send(request: OutgoingRequest, done: (result: AttemptResult) => void): void
 }
+
+/** One request where there is not one per event. */
+export const sendOnce = (connection: EndpointConnection, request: OutgoingRequest): Effect.Effect<AttemptResult> =>
+  Effect.callback((resume) => connection.send(request, (result) => resume(Effect.succeed(result))))
 
 export class WebhookTransport extends Context.Service<WebhookTransport, {
   /** Sockets end with the scope. Requests in flight then end with `NoAnswer`. */

@@ -7,20 +7,11 @@ import type { AttemptResult } from "../../domain/Delivery.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
 import * as TestEvent from "../../domain/TestEvent.ts"
 import { EndpointTests } from "../../services/EndpointTests.ts"
-import { type EndpointConnection, WebhookTransport } from "../../services/WebhookTransport.ts"
+import { sendOnce, WebhookTransport } from "../../services/WebhookTransport.ts"
 
 const ID_BYTES = 12
 /** Unsigned, or without its authorization, nothing is sent. */
 const unreadable: AttemptResult = { _tag: "NoAnswer", reason: "its secrets do not open" }
-
-const attempt = (connection: EndpointConnection, endpoint: Endpoint, id: string, nowMs: number) =>
-  Effect.callback<AttemptResult>((resume) => {
-    const body = Buffer.from(TestEvent.body(nowMs), "utf8")
-    connection.send(
-      { body, id, sequence: 0, endpointId: endpoint.id, epoch: "" },
-      (result) => resume(Effect.succeed(result))
-    )
-  })
 
 const reasonOf = (result: AttemptResult): string | undefined => {
   if (result._tag === "Accepted") return undefined
@@ -35,9 +26,10 @@ export const layer: Layer.Layer<EndpointTests, never, WebhookTransport> = Layer.
       send: Effect.fn("EndpointTests.send")(function*(endpoint: Endpoint) {
         const nowMs = yield* Clock.currentTimeMillis
         const id = `${TestEvent.ID_PREFIX}${randomBytes(ID_BYTES).toString("hex")}`
+        const body = Buffer.from(TestEvent.body(nowMs), "utf8")
         const began = performance.now()
         const result = endpoint.unreadable === true ? unreadable : yield* Effect.scoped(Effect.flatMap(
-          transport.open(endpoint), (connection) => attempt(connection, endpoint, id, nowMs)
+          transport.open(endpoint), (connection) => sendOnce(connection, { body, id, sequence: 0, endpointId: endpoint.id, epoch: "" })
         ))
         return {
           id,

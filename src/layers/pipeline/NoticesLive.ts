@@ -11,7 +11,6 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import { randomUUID } from "node:crypto"
-import type { AttemptResult } from "../../domain/Delivery.ts"
 import * as RetryPolicy from "../../domain/RetryPolicy.ts"
 import * as Sending from "../../domain/Sending.ts"
 import * as StreamId from "../../domain/StreamId.ts"
@@ -21,7 +20,7 @@ import { CurrentStream } from "../../services/CurrentStream.ts"
 import { type Notice, type NoticeKind, Notices } from "../../services/Notices.ts"
 import { NoticeStore, type ToldNotice } from "../../services/NoticeStore.ts"
 import { NotifierSettings } from "../../services/Settings.ts"
-import { type EndpointConnection, WebhookTransport } from "../../services/WebhookTransport.ts"
+import { type EndpointConnection, sendOnce, WebhookTransport } from "../../services/WebhookTransport.ts"
 
 /** What waits to be told; beyond it the newest is only logged. */
 const MAX_WAITING = 1_000
@@ -53,19 +52,13 @@ const receiverAt = (url: string, { secret }: NoticeSettingsShape): Endpoint => (
   })
 })
 
-const post = (connection: EndpointConnection, stream: string, notice: ToldNotice) =>
-  Effect.callback<AttemptResult>((resume) =>
-    connection.send(
-      { body: bodyOf(stream, notice), id: `notice-${notice.id}`, sequence: 0, endpointId: "notices", epoch: "" },
-      (result) => resume(Effect.succeed(result))
-    ))
-
 /** Succeeds when it was accepted, or when it is given up after an hour. */
 const deliver = Effect.fnUntraced(function*(
   connection: EndpointConnection, schedule: ReadonlyArray<number>, stream: string, notice: ToldNotice
 ) {
+  const request = { body: bodyOf(stream, notice), id: `notice-${notice.id}`, sequence: 0, endpointId: "notices", epoch: "" }
   for (let [attempt, waited] = [0, 0]; ; attempt++) {
-    const result = yield* post(connection, stream, notice)
+    const result = yield* sendOnce(connection, request)
     if (result._tag === "Accepted") return
     const pause = schedule[Math.min(attempt, schedule.length - 1)] ?? TRY_FOR_MS
     if (waited + pause > TRY_FOR_MS) {

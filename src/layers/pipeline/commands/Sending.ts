@@ -3,11 +3,10 @@
  * the state of the original. Events that share a key go one after the other, others side by side.
  */
 import * as Effect from "effect/Effect"
-import type { AttemptResult } from "../../../domain/Delivery.ts"
 import { conflicts, type Key } from "../../../domain/Key.ts"
 import * as RetryPolicy from "../../../domain/RetryPolicy.ts"
 import type { Endpoint } from "../../../domain/Subscription.ts"
-import type { EndpointConnection } from "../../../services/WebhookTransport.ts"
+import { type EndpointConnection, sendOnce } from "../../../services/WebhookTransport.ts"
 
 /** Requests in flight at most. */
 export const CONCURRENCY = 16
@@ -36,18 +35,16 @@ export const waves = <A extends { readonly keys: ReadonlyArray<Key> }>(events: R
   return result
 }
 
-const once = (connection: EndpointConnection, { body, endpointId, epoch, id, sequence }: Replayed) =>
-  Effect.callback<AttemptResult>((resume) =>
-    connection.send({ body, id, sequence, endpointId, epoch }, (result) => resume(Effect.succeed(result))))
-
 /** Fails with what was seen last. */
-export const send = (connection: EndpointConnection, event: Replayed): Effect.Effect<void, string> =>
+export const send = (
+  connection: EndpointConnection, { body, endpointId, epoch, id, sequence }: Replayed
+): Effect.Effect<void, string> =>
   Effect.gen(function*() {
     for (let attempt = 0; ; attempt++) {
-      const result = yield* once(connection, event)
+      const result = yield* sendOnce(connection, { body, id, sequence, endpointId, epoch })
       if (result._tag === "Accepted") return
       const pause = PAUSES_MS[attempt]
-      if (pause === undefined) return yield* Effect.fail(`${RetryPolicy.describe(result)}, ${attempt + 1} times, at ${event.id}`)
+      if (pause === undefined) return yield* Effect.fail(`${RetryPolicy.describe(result)}, ${attempt + 1} times, at ${id}`)
       yield* Effect.sleep(pause)
     }
   })
