@@ -12,8 +12,10 @@ import * as ApiViews from "../../services/ApiViews.ts"
 import * as Audit from "../../services/Audit.ts"
 import type { UpdateEndpointRequest } from "../../services/EndpointApi.ts"
 import { type EndpointChange, type EndpointRefused, EndpointStore } from "../../services/EndpointStore.ts"
+import { Endpoints } from "../../services/Endpoints.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import * as certificates from "./certificates.ts"
+import { inForce } from "./inForce.ts"
 import { storeProblem } from "./storeProblem.ts"
 
 type Update = typeof UpdateEndpointRequest.Type
@@ -82,11 +84,12 @@ export const layer = HttpApiBuilder.group(
   Effect.fn(function*(group) {
     const store = yield* EndpointStore
     const guard = yield* AddressGuard
+    const endpoints = yield* Endpoints
     return group.handleAll({
       list: Effect.fn("EndpointApi.list")(function*() {
-        const endpoints = yield* store.list.pipe(Effect.catch(refuses))
+        const all = yield* store.list.pipe(Effect.catch(refuses))
         const { scope } = yield* ApiCaller
-        return { endpoints: endpoints.map((endpoint) => ApiViews.endpoint(endpoint, Date.now(), scope)) }
+        return { endpoints: all.map((endpoint) => ApiViews.endpoint(endpoint, Date.now(), scope)) }
       }),
       update: Effect.fn("EndpointApi.update")(function*({ params: { id }, payload }) {
         if (!isUuid(id)) return yield* notThere()
@@ -104,6 +107,7 @@ export const layer = HttpApiBuilder.group(
         yield* Audit.record({
           action: "endpoint.update", url: endpoint.url, details: { endpointId: id, changed: Object.keys(payload).join(", ") }
         })
+        yield* inForce(endpoints, endpoint)
         return ApiViews.endpoint(endpoint, Date.now(), "manage")
       }),
       rotateSecret: Effect.fn("EndpointApi.rotateSecret")(function*({ params: { id }, payload }) {
