@@ -4,7 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 import * as Layer from "effect/Layer"
 import { type EndpointId, isUuid } from "../../domain/Subscription.ts"
-import { AddressGuard, type AddressRefused } from "../../services/AddressGuard.ts"
+import { AddressGuard } from "../../services/AddressGuard.ts"
 import { ApiCaller } from "../../services/ApiCaller.ts"
 import * as Problems from "../../services/ApiProblems.ts"
 import * as ApiViews from "../../services/ApiViews.ts"
@@ -16,6 +16,7 @@ import { fieldProblems, inWords, NamedFields } from "../../services/ApiNamedFiel
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { SubscriptionStore, type TooManySubscriptions } from "../../services/SubscriptionStore.ts"
 import { Withdrawals } from "../../services/Withdrawals.ts"
+import { addressProblem } from "./addressProblem.ts"
 import * as ApiEndpointTools from "./ApiEndpointTools.ts"
 import * as CopyHandlers from "./CopyHandlers.ts"
 import * as DeliveryHandlers from "./DeliveryHandlers.ts"
@@ -41,9 +42,6 @@ const tooMany = ({ max }: TooManySubscriptions) =>
     detail: `There are ${max} subscriptions, the most that are let in; one without a table or schema selects many at once. `
       + "More:   PGSTREAM_WEBHOOK_SUBSCRIPTION_MAX"
   }))
-
-const addressProblem = ({ message }: AddressRefused) =>
-  Effect.fail(new Problems.AddressNotAllowed({ detail: message, errors: [{ field: "url", problem: message }] }))
 
 const answersSoon = <A, E>(effect: Effect.Effect<A | undefined, E>): Effect.Effect<A | undefined> =>
   effect.pipe(

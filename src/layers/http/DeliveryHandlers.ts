@@ -16,6 +16,7 @@ import { type CommandKind, DeliveryCommands } from "../../services/DeliveryComma
 import * as Views from "../../services/DeliveryViews.ts"
 import { SubscriptionApi } from "../../services/SubscriptionApi.ts"
 import { Verify } from "../../services/Verify.ts"
+import { addressProblem } from "./addressProblem.ts"
 import { type StoreProblem, storeProblem } from "./storeProblem.ts"
 
 /** Commands in one answer. */
@@ -134,8 +135,7 @@ export const layer = HttpApiBuilder.group(
       }),
       replay: Effect.fn("DeliveryApi.replay")(function*({ payload: { rate, url, ...selection } }) {
         if (url !== undefined) {
-          yield* guard.check(url).pipe(Effect.mapError((refused) =>
-            new Problems.AddressNotAllowed({ detail: refused.message, errors: [{ field: "url", problem: refused.message }] })))
+          yield* guard.check(url).pipe(Effect.catch(addressProblem))
         }
         return yield* order("replay", selection, rate, url)
       }),
