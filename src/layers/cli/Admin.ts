@@ -44,8 +44,12 @@ export const storeFailed = (error: StoreError): CommandFailed => {
     : failed(1, "The store refused", "StoreRefused", [seen, "", "What is wrong with it:   pgstream status"])
 }
 
-export const endpointRefused = (error: EndpointRefused): CommandFailed =>
+const endpointRefused = (error: EndpointRefused): CommandFailed =>
   failed(1, "Cannot change the endpoint", error.reason, [error.detail])
+
+/** A write to an endpoint, with what is said when it fails. */
+export const endpointWrite = <A, R>(write: Effect.Effect<A, EndpointStoreError | EndpointRefused, R>): Effect.Effect<A, CommandFailed, R> =>
+  Effect.mapError(write, (error) => (error._tag === "EndpointRefused" ? endpointRefused(error) : storeFailed(error)))
 
 /** What `AdminLive` stands for. */
 export type Stores =

@@ -13,7 +13,7 @@ import * as ApiViews from "../../services/ApiViews.ts"
 import * as Audit from "../../services/Audit.ts"
 import { EndpointStore } from "../../services/EndpointStore.ts"
 import { EndpointTests } from "../../services/EndpointTests.ts"
-import { administer, type Connection, endpointRefused, failed, type Output, storeFailed, usage } from "./Admin.ts"
+import { administer, type Connection, endpointWrite, failed, type Output, usage } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
 import { print, printJson, say } from "./Globals.ts"
 import * as Find from "./SubscriptionsFind.ts"
@@ -28,10 +28,7 @@ const shown = (endpoint: Endpoint): string => WebhookUrl.withoutUserinfo(endpoin
 
 const setPaused = Effect.fnUntraced(function*(endpoint: Endpoint, paused: boolean) {
   const store = yield* EndpointStore
-  const changed = yield* store.update(endpoint.id, { paused }).pipe(Effect.catchTags({
-    EndpointStoreError: (error) => Effect.fail(storeFailed(error)),
-    EndpointRefused: (error) => Effect.fail(endpointRefused(error))
-  }))
+  const changed = yield* endpointWrite(store.update(endpoint.id, { paused }))
   if (changed === undefined) return yield* gone
   yield* Audit.record({
     action: "endpoint.update", url: endpoint.url, details: { endpointId: endpoint.id, changed: "paused", paused }
@@ -110,10 +107,7 @@ export const rotateSecret = Effect.fnUntraced(function*(flags: RotateFlags) {
   const request = { secret, overlapSeconds: yield* overlapSeconds(flags.overlap) }
   yield* administer(flags, Effect.gen(function*() {
     const endpoint = yield* Find.endpoint(flags.name)
-    const rotated = yield* EndpointStore.use((store) => store.rotateSecret(endpoint.id, request)).pipe(Effect.catchTags({
-      EndpointStoreError: (error) => Effect.fail(storeFailed(error)),
-      EndpointRefused: (error) => Effect.fail(endpointRefused(error))
-    }))
+    const rotated = yield* endpointWrite(EndpointStore.use((store) => store.rotateSecret(endpoint.id, request)))
     if (rotated === undefined) return yield* gone
     yield* Audit.record({ action: "endpoint.rotate-secret", url: rotated.url, details: { endpointId: endpoint.id } })
     const until = rotated.overlapUntilMs === undefined ? undefined : new Date(rotated.overlapUntilMs).toISOString()

@@ -5,7 +5,7 @@ import type { BatchLimits, Endpoint, OrderMode } from "../../domain/Subscription
 import * as Audit from "../../services/Audit.ts"
 import { MAX_BATCH_DELAY_MS, MAX_BATCH_EVENTS, MAX_CONCURRENCY, MAX_RATE } from "../../services/EndpointApi.ts"
 import { type EndpointChange, EndpointStore } from "../../services/EndpointStore.ts"
-import { endpointRefused, failed, storeFailed, usage } from "./Admin.ts"
+import { endpointWrite, failed, usage } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
 import { count } from "./TextTable.ts"
 
@@ -59,11 +59,7 @@ export const changeOf = Effect.fnUntraced(function*(flags: SendingFlags) {
 /** `done`: what was changed before, for the case that this fails. */
 export const apply = Effect.fnUntraced(function*(endpointId: string, change: EndpointChange, done: string) {
   const store = yield* EndpointStore
-  const endpoint = yield* store.update(endpointId, change).pipe(
-    Effect.catchTags({
-      EndpointStoreError: (error) => Effect.fail(storeFailed(error)),
-      EndpointRefused: (error) => Effect.fail(endpointRefused(error))
-    }),
+  const endpoint = yield* endpointWrite(store.update(endpointId, change)).pipe(
     Effect.flatMap((changed) => (changed === undefined ? Effect.fail(failed(1, "The endpoint ended just now", "NoSuchEndpoint")) : Effect.succeed(changed))),
     Effect.mapError((error) => new CommandFailed({ exitCode: error.exitCode, text: error.text.replace("Nothing was changed.", done) }))
   )
