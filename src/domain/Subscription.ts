@@ -27,6 +27,10 @@ export interface Subscription {
   readonly createdAtUs: number
 }
 
+/** Its names take the table, whatever event types it takes. */
+export const takesTable = (row: Pick<Subscription, "schema" | "table">, { schema, table }: { readonly schema: string; readonly table: string }): boolean =>
+  (row.schema === "" || row.schema === schema) && (row.table === "" || row.table === table)
+
 /** One endpoint that gets an event, and the rows that selected it, the one whose form is sent first. */
 export interface Selection {
   readonly endpointId: EndpointId

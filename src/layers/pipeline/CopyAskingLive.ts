@@ -3,12 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Condition from "../../domain/Condition.ts"
 import { isOver } from "../../domain/copy/Copy.ts"
-import type { Subscription } from "../../domain/Subscription.ts"
+import { type Subscription, takesTable } from "../../domain/Subscription.ts"
 import * as TablePattern from "../../domain/TablePattern.ts"
 import { CopyAsking, CopyRefused, type CopyWish, MAX_OPEN_COPIES, type WishProblem } from "../../services/CopyAsking.ts"
 import { CopyRequests } from "../../services/CopyRequests.ts"
 import { SubscriptionStore } from "../../services/SubscriptionStore.ts"
 import { TableCatalog } from "../../services/TableCatalog.ts"
+import { targetsOf } from "./SnapshotterTarget.ts"
 
 /** Problems of one wish that are told, at most. */
 const MAX_TOLD = 10
@@ -16,7 +17,7 @@ const MAX_TOLD = 10
 const refuse = (problems: ReadonlyArray<WishProblem>) => Effect.fail(new CopyRefused({ problems: problems.slice(0, MAX_TOLD) }))
 
 const selects = (subscription: Subscription) => ({ name, schema }: TablePattern.CatalogTable): boolean =>
-  (subscription.schema === "" || subscription.schema === schema) && (subscription.table === "" || subscription.table === name)
+  takesTable(subscription, { schema, table: name })
 
 /** What a subscription selects, as a pattern: its names are exact. */
 const patternOf = ({ schema, table }: Pick<Subscription, "schema" | "table">): TablePattern.TablePattern => ({
@@ -79,8 +80,8 @@ export const layer: Layer.Layer<CopyAsking, never, CopyRequests | TableCatalog |
 
     /** A copy for all is done when nobody is there, too, and perhaps never made again. */
     const nobody = Effect.fnUntraced(function*(tables: ReadonlyArray<TablePattern.CatalogTable>) {
-      const takers = (yield* store.list).filter(({ eventTypes }) => eventTypes.length === 0 || eventTypes.includes("I"))
-      const taken = tables.some((table) => takers.some((row) => selects(row)(table)))
+      const rows = yield* store.list
+      const taken = tables.some((table) => targetsOf({ subscription: undefined }, named(table), rows).length > 0)
       return taken || tables.length === 0 ? [] : ["no subscription takes inserts of these tables now: nobody is sent a row. Subscribe first"]
     })
 

@@ -3,11 +3,8 @@ import * as Effect from "effect/Effect"
 import type { Copy, TableName } from "../../domain/copy/Copy.ts"
 import type { Takes } from "../../domain/copy/TableWatch.ts"
 import type { ChangeKind } from "../../domain/Change.ts"
-import type { Subscription } from "../../domain/Subscription.ts"
+import { type Subscription, takesTable } from "../../domain/Subscription.ts"
 import { SubscriptionStore } from "../../services/SubscriptionStore.ts"
-
-const takesTable = (row: Subscription, { schema, table }: TableName): boolean =>
-  (row.schema === "" || row.schema === schema) && (row.table === "" || row.table === table)
 
 const takesKind = (row: Subscription, kind: ChangeKind): boolean =>
   row.eventTypes.length === 0 || row.eventTypes.includes(kind)

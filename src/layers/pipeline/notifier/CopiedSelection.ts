@@ -1,5 +1,6 @@
 /** Which endpoints what a copy sends goes to: those of who asked, and nobody else. */
 import type { Change } from "../../../domain/Change.ts"
+import { takesTable } from "../../../domain/Subscription.ts"
 import type { DefinitionsInForce, Selection } from "../../../services/SubscriptionCache.ts"
 
 const NONE: ReadonlyArray<Selection> = []
@@ -33,7 +34,6 @@ export class CopiedSelection {
   #of({ relation }: Change, subscription: string): ReadonlyArray<Selection> {
     const row = this.#definitions.current().find(({ id }) => id === subscription)
     if (row === undefined || relation === undefined) return NONE
-    const takes = (row.schema === "" || row.schema === relation.schema) && (row.table === "" || row.table === relation.table)
-    return takes ? [{ endpointId: row.endpointId, selectedBy: [row.id] }] : NONE
+    return takesTable(row, relation) ? [{ endpointId: row.endpointId, selectedBy: [row.id] }] : NONE
   }
 }
