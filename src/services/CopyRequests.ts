@@ -59,7 +59,7 @@ export class CopyRequests extends Context.Service<CopyRequests, {
   setState(id: CopyId, state: Extract<CopyState, "running" | "done" | "failed">, error?: string): Effect.Effect<void, CopyRequestsError>
   /** Adds or replaces records of tables, by oid. */
   saveTables(id: CopyId, tables: ReadonlyArray<TableRecord>): Effect.Effect<void, CopyRequestsError>
-  /** Durable before it returns: the events that made them necessary may be acknowledged then. */
+  /** Durable before it returns: the events that made them necessary may be acknowledged then. Of a copy that is over none is kept. */
   addPending(keys: ReadonlyArray<PendingKey>): Effect.Effect<void, CopyRequestsError>
   /** They were read again and settled. */
   removePending(keys: ReadonlyArray<PendingKey>): Effect.Effect<void, CopyRequestsError>

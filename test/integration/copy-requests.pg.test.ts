@@ -97,3 +97,27 @@ it.live("a copy that is trimmed takes its rows of snapshot_requests along, not t
     assert.deepStrictEqual(rows(), ["{often}|completed", "{often}|completed", "{other}|requested"])
     assert.deepStrictEqual((yield* ask("once", false)).copy?.tables, [{ schema: "trim", table: "once" }])
   }).pipe(Effect.provide(layerOf("trim"))))
+
+it.live("keys of users' rows go with the copy's end, and none come after it", () =>
+  Effect.gen(function*() {
+    const requests = yield* CopyRequests
+    const count = (id: string) => Number(database.psql(`SELECT count(*) FROM pgstream.copy_keys WHERE copy_id = ${id}`).trim())
+    const ends = { cancelled: requests.cancel, failed: (id: string) => requests.setState(id, "failed", "no"), done: (id: string) => requests.setState(id, "done") }
+    for (const [state, end] of Object.entries(ends)) {
+      const { copy } = yield* requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable: true, tables: [{ schema: "keys", table: state }] })
+      const { id } = copy!
+      yield* requests.setState(id, "running")
+      yield* requests.addPending([{ copy: id, oid: 7, key: ["a user's"] }])
+      assert.strictEqual(count(id), 1)
+      yield* end(id)
+      assert.strictEqual(count(id), 0)
+      yield* requests.addPending([{ copy: id, oid: 7, key: ["late"] }])
+      assert.deepStrictEqual([count(id), (yield* requests.get(id)).state as string], [0, state])
+    }
+    const { copy } = yield* requests.create({ subscription: undefined, where: undefined, mode: "full", repeatable: true, tables: [{ schema: "keys", table: "paused" }] })
+    yield* requests.addPending([{ copy: copy!.id, oid: 7, key: ["kept"] }])
+    yield* requests.pause(copy!.id)
+    yield* requests.addPending([{ copy: copy!.id, oid: 8, key: ["kept"] }])
+    yield* requests.setState(copy!.id, "done")
+    assert.strictEqual(count(copy!.id), 2)
+  }).pipe(Effect.provide(layerOf("keys"))))

@@ -22,8 +22,9 @@ const copied = (copy: Copy): ReadonlyArray<TableName> =>
 /** Copies that are over and stay listed, at most: the newest, and those that say what is not copied again. */
 export const KEPT_COPIES = 500
 
-/** Over, and nothing rests on it: a start that is not repeatable does. */
-const mayGo = (copy: Copy): boolean => isOver(copy.state) && (copy.subscription !== undefined || copy.repeatable)
+/** Over, and nothing rests on it: what a start that is not repeatable has copied does. */
+const mayGo = (copy: Copy): boolean =>
+  isOver(copy.state) && (copy.subscription !== undefined || copy.repeatable || copied(copy).length === 0)
 
 /** Those that need not be kept any more. `known`: oldest first. */
 export const superfluous = (known: ReadonlyArray<Copy>): ReadonlyArray<CopyId> => {

@@ -27,7 +27,9 @@ const make = () => {
   const change = (id: CopyId, state: CopyState, error: string | undefined) =>
     Effect.map(Clock.currentTimeMillis, (now) => {
       const it = kept.get(id)
-      if (it !== undefined) it.copy = { ...it.copy, state, error: error ?? it.copy.error, updatedAtMs: now }
+      if (it === undefined) return
+      it.copy = { ...it.copy, state, error: error ?? it.copy.error, updatedAtMs: now }
+      if (isOver(state)) it.pending.clear()
     })
 
   const get = (id: CopyId) =>
@@ -81,7 +83,10 @@ const make = () => {
       }),
     addPending: (keys) =>
       Effect.sync(() => {
-        for (const key of keys) kept.get(key.copy)?.pending.set(keyOf(key), key)
+        for (const key of keys) {
+          const it = kept.get(key.copy)
+          if (it !== undefined && !isOver(it.copy.state)) it.pending.set(keyOf(key), key)
+        }
       }),
     removePending: (keys) =>
       Effect.sync(() => {

@@ -1,11 +1,11 @@
 /**
- * `CopyRequests` in the source database: `pgstream.copies`, `copy_tables`, `copy_keys`, and `snapshot_requests`, whose
- * shape others read. Rows belong to a stream: a restored copy of the database does not go on with copies of the original.
+ * `CopyRequests` in the source database: `pgstream.copies`, `copy_tables`, `copy_keys`, and beside them
+ * `snapshot_requests`. Rows belong to a stream: a restored copy of the database does not go on with copies of the original.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
-import { after, type CopyId, type TableName } from "../../../domain/copy/Copy.ts"
+import { after, type CopyId, isOver } from "../../../domain/copy/Copy.ts"
 import { decide, superfluous } from "../../../domain/copy/create.ts"
 import { format } from "../../../domain/StreamId.ts"
 import { CopyIsOver, CopyRequests, CopyRequestsError, CopyUnknown, type OpenCopy, type PendingKey } from "../../../services/CopyRequests.ts"
@@ -14,6 +14,7 @@ import { sourceStream } from "../sourceStream.ts"
 import { SourceSql } from "../Sql.ts"
 import { whileAway, withoutValues } from "../store/StoreRetry.ts"
 import { type CopyRow, ofRow, selectCopies } from "./CopyRow.ts"
+import * as SnapshotRequests from "./SnapshotRequests.ts"
 
 const asJson = (keys: ReadonlyArray<PendingKey>): string =>
   JSON.stringify(keys.map(({ copy, key, oid }) => ({ copy, oid, key })))
@@ -33,60 +34,25 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
       Effect.flatMap(stream, (id) =>
         Effect.map(sql.unsafe<CopyRow>(selectCopies(condition), [id, ...parameters]), (rows) => rows.map(ofRow)))
 
-    /** Completed requests of the program before: those that no copy of ours has written. */
-    const copiedBefore = sql<TableName>`
-      SELECT r.schema_name AS schema, unnest(r.table_names) AS "table" FROM pgstream.snapshot_requests r
-       WHERE r.status = 'completed' AND r.errors IS NULL AND NOT EXISTS (
-         SELECT FROM pgstream.copies c, jsonb_to_recordset(c.tables) AS t(schema text, "table" text)
-          WHERE c.subscription IS NULL AND t.schema = r.schema_name
-          GROUP BY c.id HAVING array_agg(t."table" ORDER BY t."table") = r.table_names)`
-
-    /** With what `mirror` wrote of them: without its copy it would pass for the program before. Its last write is of the copy's own time. */
-    const trim = (ids: ReadonlyArray<CopyId>) =>
-      ids.length === 0 ? Effect.void : sql`
-        WITH gone AS (
-          DELETE FROM pgstream.copies WHERE id = ANY (${ids}::text[]::bigint[])
-          RETURNING id, subscription, tables, created_at, updated_at),
-        of_copy AS (
-          SELECT t.schema, array_agg(t."table" ORDER BY t."table") AS names, g.created_at, g.updated_at
-            FROM gone g, jsonb_to_recordset(g.tables) AS t(schema text, "table" text)
-           WHERE g.subscription IS NULL GROUP BY g.id, g.created_at, g.updated_at, t.schema)
-        DELETE FROM pgstream.snapshot_requests r USING of_copy
-         WHERE r.schema_name = of_copy.schema AND r.table_names = of_copy.names AND r.status = 'completed'
-           AND r.updated_at BETWEEN of_copy.created_at AND of_copy.updated_at`
-
     const insert = Effect.fnUntraced(function*(spec: Parameters<CopyRequests["Service"]["create"]>[0]) {
       const key = yield* stream
       yield* sql`SELECT pg_advisory_xact_lock(hashtext('pgstream copies'), hashtext(${key}))`
       const known = (yield* select("")).map(({ copy }) => copy)
-      const { goesOn, skipped, tables } = decide(spec, known, yield* copiedBefore)
+      const { goesOn, skipped, tables } = decide(spec, known, yield* SnapshotRequests.copiedBefore(sql))
       if (tables.length === 0) return { copy: goesOn, skipped }
-      yield* trim(superfluous(known))
+      yield* SnapshotRequests.trim(sql, superfluous(known))
       const [row] = yield* sql<{ readonly id: string }>`
         INSERT INTO pgstream.copies (stream, subscription, tables, condition, mode, repeatable, state)
         VALUES (${key}, ${spec.subscription ?? null}::text::uuid, ${JSON.stringify(tables)}::text::jsonb,
           ${spec.where ?? null}::text, ${spec.mode}, ${spec.repeatable}, 'requested')
         RETURNING id::text AS id`
-      if (spec.subscription === undefined) yield* mirror(row!.id, "requested", undefined)
+      if (spec.subscription === undefined) yield* SnapshotRequests.mirror(sql, row!.id, "requested", undefined)
       const [made] = yield* select("AND c.id = $2::text::bigint", [row!.id])
       return { copy: made!.copy, skipped }
     })
 
-    /** `snapshot_requests` says the same of a copy that nobody in particular asked for, one row a schema. */
-    const mirror = (id: CopyId, status: "requested" | "in progress" | "completed", error: string | undefined) =>
-      Effect.andThen(
-        sql`INSERT INTO pgstream.snapshot_requests (schema_name, table_names, created_at, updated_at, status)
-          SELECT t.schema, array_agg(t."table" ORDER BY t."table"), now(), now(), 'requested'
-            FROM pgstream.copies c, jsonb_to_recordset(c.tables) AS t(schema text, "table" text)
-           WHERE c.id = ${id}::text::bigint AND c.subscription IS NULL AND ${status}::text <> 'completed' GROUP BY t.schema
-          ON CONFLICT DO NOTHING`,
-        sql`UPDATE pgstream.snapshot_requests r SET status = ${status}, updated_at = now(),
-              errors = CASE WHEN ${error ?? null}::text IS NULL THEN r.errors ELSE jsonb_build_object('error', ${error ?? null}::text) END
-            FROM (SELECT t.schema, array_agg(t."table" ORDER BY t."table") AS names
-                    FROM pgstream.copies c, jsonb_to_recordset(c.tables) AS t(schema text, "table" text)
-                   WHERE c.id = ${id}::text::bigint AND c.subscription IS NULL GROUP BY t.schema) of_copy
-           WHERE r.schema_name = of_copy.schema AND r.table_names = of_copy.names AND r.status <> 'completed'`
-      )
+    /** Values of users' rows: nobody reads them again. Behind the state, which keeps `addPending` out. */
+    const forgetKeys = (id: CopyId) => sql`DELETE FROM pgstream.copy_keys WHERE copy_id = ${id}::text::bigint`
 
     const get = Effect.fnUntraced(function*(id: CopyId) {
       const [found] = /^\d{1,18}$/.test(id) ? yield* select("AND c.id = $2::text::bigint", [id]).pipe(failing("read copies")) : []
@@ -102,7 +68,9 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
         yield* sql`
           UPDATE pgstream.copies SET state = ${state}, updated_at = clock_timestamp()
            WHERE id = ${id}::text::bigint AND state IN ('requested', 'running', 'paused')`
-        if (state === "cancelled") yield* mirror(id, "completed", "cancelled")
+        if (state !== "cancelled") return
+        yield* forgetKeys(id)
+        yield* SnapshotRequests.mirror(sql, id, "completed", "cancelled")
       }).pipe(sql.withTransaction, failing(`${wish} a copy`))
       return yield* get(id)
     })
@@ -128,7 +96,9 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
           const changed = yield* sql`
             UPDATE pgstream.copies SET state = ${state}, error = coalesce(${error ?? null}::text, error), updated_at = clock_timestamp()
              WHERE id = ${id}::text::bigint AND state IN ('requested', 'running') RETURNING 1`
-          if (changed.length > 0) yield* mirror(id, state === "running" ? "in progress" : "completed", error)
+          if (changed.length === 0) return
+          if (isOver(state)) yield* forgetKeys(id)
+          yield* SnapshotRequests.mirror(sql, id, state === "running" ? "in progress" : "completed", error)
         }).pipe(sql.withTransaction, whileAway("keep the state of a copy"), failing("keep the state of a copy")),
       saveTables: (id, tables) =>
         tables.length === 0 ? Effect.void : sql`
@@ -144,9 +114,12 @@ export const layer: Layer.Layer<CopyRequests, never, SourceSql | SourceSettings>
           whileAway("keep how far a copy is"), failing("keep how far a copy is"), Effect.asVoid),
       addPending: (keys) =>
         keys.length === 0 ? Effect.void : sql`
+          WITH k AS (SELECT * FROM jsonb_to_recordset(${asJson(keys)}::text::jsonb) AS k(copy bigint, oid bigint, key jsonb)),
+          open AS (
+            SELECT c.id FROM pgstream.copies c
+             WHERE c.id IN (SELECT copy FROM k) AND c.state IN ('requested', 'running', 'paused') FOR SHARE)
           INSERT INTO pgstream.copy_keys (copy_id, oid, key)
-          SELECT k.copy, k.oid, k.key FROM jsonb_to_recordset(${asJson(keys)}::text::jsonb) AS k(copy bigint, oid bigint, key jsonb)
-           WHERE EXISTS (SELECT FROM pgstream.copies c WHERE c.id = k.copy)
+          SELECT k.copy, k.oid, k.key FROM k JOIN open ON open.id = k.copy
           ON CONFLICT DO NOTHING`.pipe(whileAway("keep keys of a copy"), failing("keep keys of a copy"), Effect.asVoid),
       removePending: (keys) =>
         keys.length === 0 ? Effect.void : sql`
