@@ -75,7 +75,7 @@ export const layer: Layer.Layer<CopyAsking, never, CopyRequests | TableCatalog |
 
     const subscriptionOf = Effect.fnUntraced(function*(id: string) {
       const found = (yield* store.list).find((one) => one.id === id.toLowerCase())
-      return found ?? (yield* refuse([{ part: "subscription", problem: `${id} is none of the subscriptions` }]))
+      return found ?? (yield* refuse([{ part: "subscription", problem: `${id} is none of the subscriptions; see them with   pgstream subscriptions list` }]))
     })
 
     /** A copy for all is done when nobody is there, too, and perhaps never made again. */

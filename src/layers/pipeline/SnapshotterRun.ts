@@ -23,6 +23,8 @@ const UNKNOWN_ATTEMPTS = 120
 /** Before a table's copy starts again: what it is now may not be in the stream yet. */
 const RESTART_PAUSE_MS = 250
 
+const TOO_LARGE = "rows are larger than the limit of one and were left out; raise PGSTREAM_POSTGRES_REPLICATION_MAX_MESSAGE_BYTES, and copy the table again"
+
 /** A mark says where in the stream the table is watched from, and what its key is there. */
 const begin = Effect.fnUntraced(function*(job: SnapshotterTable) {
   const { stage } = job.options
@@ -234,7 +236,7 @@ export const run = Effect.fnUntraced(function*(job: SnapshotterTable) {
   for (;;) {
     const ended = yield* Effect.result(copy(job))
     if (ended._tag === "Success") {
-      return job.finish(job.tooLarge === 0 ? undefined : `${job.tooLarge} rows are larger than the limit of one and were left out`)
+      return job.finish(job.tooLarge === 0 ? undefined : `${job.tooLarge} ${TOO_LARGE}`)
     }
     if (ended.failure._tag !== "Restart") return job.finish(ended.failure.summary)
     yield* Effect.logInfo("A table changed while it was copied; its copy starts again.").pipe(

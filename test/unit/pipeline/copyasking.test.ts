@@ -103,7 +103,7 @@ test("a name that is nothing is refused with the nearest, wherever it stands", E
     "excluded_tables: bik matches no table; the nearest is public.big"
   ])
   assert.deepStrictEqual(yield* refused({ subscription: "7d1c9d3a-0000-4000-8000-000000000000" }), [
-    "subscription: 7d1c9d3a-0000-4000-8000-000000000000 is none of the subscriptions"
+    "subscription: 7d1c9d3a-0000-4000-8000-000000000000 is none of the subscriptions; see them with   pgstream subscriptions list"
   ])
 }))
 

@@ -279,8 +279,10 @@ export class Attempts {
     const now = this.core.now()
     if (now < this.nextLineMs) return
     this.nextLineMs = now + LINE_PAUSE_MS
-    this.core.warn(entry.state === "dead" ? "Deliveries are dead: no more attempts by themselves." : "Deliveries are parked: they are tried again later.", {
-      endpointId: this.owner.id, eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError, deliveries: this.untold
+    const dead = entry.state === "dead"
+    this.core.warn(dead ? "Deliveries are dead: no more attempts by themselves." : "Deliveries are parked: they are tried again later.", {
+      endpointId: this.owner.id, eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError, deliveries: this.untold,
+      ...(dead ? { mend: `pgstream deliveries retry --endpoint ${this.owner.id} --state dead` } : {})
     })
     this.untold = 0
   }
