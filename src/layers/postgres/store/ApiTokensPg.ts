@@ -5,13 +5,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { SqlError } from "effect/sql/SqlError"
 import { randomBytes } from "node:crypto"
 import * as ApiToken from "../../../domain/ApiToken.ts"
 import { ApiTokenRefused, ApiTokens, ApiTokensError, hashOf, type NewToken, type StoredToken } from "../../../services/ApiTokens.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { isUnavailable, withoutValues } from "./StoreRetry.ts"
+import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes. */
 const TIMEOUT = "10 seconds"
@@ -37,13 +37,9 @@ const tokenOf = (row: TokenRow): StoredToken => ({
 const COLUMNS = `name, scope, hash, floor(extract(epoch FROM created_at) * 1000)::bigint AS created_ms,
   floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_ms, last_used_on::text AS last_used_on`
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${TIMEOUT}`, operation: "execute" })
-})
-
 const operation = <A, E>(name: ApiTokensError["operation"], work: Effect.Effect<A, E | SqlError>) =>
   work.pipe(
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) =>
       error instanceof SqlError
         ? new ApiTokensError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })

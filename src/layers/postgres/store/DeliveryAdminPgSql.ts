@@ -2,24 +2,18 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { DeliverySelector } from "../../../domain/DeliverySelector.ts"
 import { DeliveryAdminError } from "../../../services/DeliveryAdmin.ts"
-import { isUnavailable, withoutValues } from "./StoreRetry.ts"
+import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
 
 /** One statement; a list over millions of rows may take some. */
 const TIMEOUT = Duration.seconds(30)
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({
-    cause: new Error("timeout"), message: `no answer within ${Duration.format(TIMEOUT)}`, operation: "execute"
-  })
-})
-
 export const operation = <A>(name: string, work: Effect.Effect<A, SqlError>): Effect.Effect<A, DeliveryAdminError> =>
   work.pipe(
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) =>
       new DeliveryAdminError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) }))
   )

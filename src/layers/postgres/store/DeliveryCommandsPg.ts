@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as DeliverySelector from "../../../domain/DeliverySelector.ts"
 import * as StreamId from "../../../domain/StreamId.ts"
@@ -19,7 +19,7 @@ import {
 import { SecretSettings } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import { Seals } from "./Seals.ts"
-import { isUnavailable, withoutValues } from "./StoreRetry.ts"
+import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 
 const TIMEOUT = Duration.seconds(10)
@@ -57,13 +57,9 @@ const viewOf = (row: ViewRow): CommandView => ({
   endedAtMs: row.ended_at?.getTime()
 })
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${Duration.format(TIMEOUT)}`, operation: "execute" })
-})
-
 const operation = <A>(name: string, work: Effect.Effect<A, SqlError>) =>
   work.pipe(
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) =>
       new DeliveryCommandsError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) }))
   )

@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as SqlClient from "effect/sql/SqlClient"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { SqlError } from "effect/sql/SqlError"
 import { randomBytes } from "node:crypto"
 import * as Sending from "../../../domain/Sending.ts"
 import * as Signature from "../../../domain/Signature.ts"
@@ -24,23 +24,16 @@ import * as EndpointRow from "./EndpointRow.ts"
 import * as EndpointSecrets from "./EndpointSecrets.ts"
 import { type SealError, Seals } from "./Seals.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { isUnavailable, sqlState, withoutValues } from "./StoreRetry.ts"
+import { collided, isUnavailable, sqlState, timedOut, within, withoutValues } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes; a request of the API has its own, longer limit. */
 const TIMEOUT = "10 seconds"
 const PAUSED_REASON = "paused by an operator"
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${TIMEOUT}`, operation: "execute" })
-})
-
-const collided = (error: unknown): boolean =>
-  error instanceof SqlError && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
-
 const operation = <A, E>(name: EndpointStoreError["operation"], work: Effect.Effect<A, E | SqlError>) =>
   work.pipe(
     Effect.retry({ times: 3, while: collided }),
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) =>
       error instanceof SqlError
         ? new EndpointStoreError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })
@@ -147,7 +140,7 @@ export const make = <E>(identify: Effect.Effect<StreamId.StreamId, E>) =>
     const seals = new Seals(yield* SecretSettings)
     const { concurrency } = yield* NotifierSettings
     /** A source that does not answer is like a store that does not: which stream it is cannot be known. */
-    const stream = identify.pipe(Effect.map(StreamId.format), Effect.mapError(() => timedOut))
+    const stream = identify.pipe(Effect.map(StreamId.format), Effect.mapError(() => timedOut(TIMEOUT)))
     const endpointOf = (row: EndpointRow.EndpointRow) => EndpointRow.endpointOf(seals, concurrency, row, undefined)
 
     const list = Effect.flatMap(stream, (name) => EndpointRow.select(sql, name, undefined)).pipe(

@@ -46,13 +46,26 @@ export const withoutValues = (error: SqlError): Error => {
   return new Error(state.startsWith("22") ? `SQLSTATE ${state}` : `${error.message} (SQLSTATE ${state})`)
 }
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({
-    cause: new Error("timeout"),
-    message: `no answer within ${Duration.format(ATTEMPT_TIMEOUT)}`,
-    operation: "execute"
+/** Of one attempt. What is written as text is named in those words, a `Duration` as it formats itself (`1m`). */
+type Limit = Duration.Duration | `${number} seconds`
+
+export const timedOut = (limit: Limit): SqlError =>
+  new SqlError({
+    reason: new ConnectionError({
+      cause: new Error("timeout"),
+      message: `no answer within ${typeof limit === "string" ? limit : Duration.format(limit)}`,
+      operation: "execute"
+    })
   })
-})
+
+/** Ends what takes longer: for who waits for no store, and says that it is away. */
+export const within = (limit: Limit) =>
+<A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
+  Effect.timeoutOrElse(self, { duration: limit, orElse: () => Effect.fail(timedOut(limit)) })
+
+/** Another session did the opposite in the same moment: the statement is whole, and may be sent again. */
+export const collided = (error: unknown): boolean =>
+  error instanceof SqlError && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
 
 /**
  * A connection that is lost inside a transaction: the ROLLBACK that follows, or the one after a COMMIT without an answer,
@@ -72,7 +85,7 @@ export const whileAway = (operation: string) =>
   Effect.suspend(() => {
     let away = false
     const attempt = withoutDefects(self).pipe(
-      Effect.timeoutOrElse({ duration: ATTEMPT_TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+      within(ATTEMPT_TIMEOUT),
       Effect.tapError((error) => {
         if (away || !isTransient(error)) return Effect.void
         away = true

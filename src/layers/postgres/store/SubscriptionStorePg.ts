@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { SqlError } from "effect/sql/SqlError"
 import type { ChangeKind } from "../../../domain/Change.ts"
 import type { Subscription, SubscriptionId } from "../../../domain/Subscription.ts"
 import { SubscriptionSettings } from "../../../services/Settings.ts"
@@ -13,7 +13,7 @@ import {
 } from "../../../services/SubscriptionStore.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { isUnavailable, withoutValues } from "./StoreRetry.ts"
+import { collided, isUnavailable, within, withoutValues } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes; a request of the API has its own, longer limit. */
 const TIMEOUT = "10 seconds"
@@ -39,22 +39,10 @@ const subscriptionOf = (row: SubscriptionRow): Subscription => ({
   createdAtUs: Number(row.created_at_us)
 })
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({
-    cause: new Error("timeout"),
-    message: `no answer within ${TIMEOUT}`,
-    operation: "execute"
-  })
-})
-
-/** Another session did the opposite in the same moment: the statement is whole, and may be sent again. */
-const collided = (error: unknown): boolean =>
-  error instanceof SqlError && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
-
 const operation = <A, E>(name: SubscriptionStoreError["operation"], work: Effect.Effect<A, E | SqlError>) =>
   work.pipe(
     Effect.retry({ times: 3, while: collided }),
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) =>
       error instanceof SqlError
         ? new SubscriptionStoreError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })

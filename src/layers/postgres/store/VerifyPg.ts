@@ -5,7 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type * as SqlClient from "effect/sql/SqlClient"
 import * as Ranges from "../../../domain/Ranges.ts"
 import * as StreamId from "../../../domain/StreamId.ts"
@@ -14,7 +14,7 @@ import { Segments } from "../../../services/Segments.ts"
 import { SequenceRanges } from "../../../services/SequenceRanges.ts"
 import { type KnownEndpoint, Verify, VerifyError } from "../../../services/Verify.ts"
 import { StoreSql } from "../Sql.ts"
-import { isUnavailable, withoutValues } from "./StoreRetry.ts"
+import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
 
 /** All that a stream has parked is read. */
 const TIMEOUT = Duration.minutes(5)
@@ -67,13 +67,9 @@ const accepted = (sql: Sql, stream: string, endpoint: string | undefined) =>
       ON x.stream = d.stream AND x.endpoint_id = d.endpoint_id AND x.epoch = d.epoch
     WHERE d.stream = ${stream} AND d.sequence BETWEEN 1 AND x.count AND ${only(sql, endpoint)} ORDER BY d.at DESC`
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({ cause: new Error("timeout"), message: `no answer within ${Duration.format(TIMEOUT)}`, operation: "execute" })
-})
-
 const asked = <A>(work: Effect.Effect<A, SqlError>) =>
   work.pipe(
-    Effect.timeoutOrElse({ duration: TIMEOUT, orElse: () => Effect.fail(timedOut) }),
+    within(TIMEOUT),
     Effect.mapError((error) => new VerifyError({ unavailable: isUnavailable(error), cause: withoutValues(error) }))
   )
 
