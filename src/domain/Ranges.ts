@@ -24,11 +24,6 @@ export const fromRanges = (ranges: Iterable<Range>): Ranges => {
   return result
 }
 
-export const fromNumbers = (numbers: Iterable<number>): Ranges =>
-  fromRanges(Array.from(numbers, (n) => ({ first: n, last: n })))
-
-export const union = (a: Ranges, b: Ranges): Ranges => fromRanges([...a, ...b])
-
 /** What is in `a` and not in `b`. */
 export const subtract = (a: Ranges, b: Ranges): Ranges => {
   const result: Array<Range> = []

@@ -39,7 +39,6 @@ const carryOut = Effect.fnUntraced(function*(parts: CommandParts, command: Comma
   yield* Effect.logInfo("Carrying out a command.").pipe(
     Effect.annotateLogs({ command: command.id, kind: command.kind, done: command.done })
   )
-  const progress = { ...command }
   const result = yield* Effect.result(work(parts, command))
   if (result._tag === "Success") {
     yield* parts.commands.end(parts.stream, command.id, "done", result.success)
@@ -52,7 +51,7 @@ const carryOut = Effect.fnUntraced(function*(parts: CommandParts, command: Comma
   if (error instanceof Stopped || isTakenOver(error)) return
   if (isPassing(error)) return yield* Effect.fail(error)
   const now = yield* parts.commands.get(parts.stream, command.id)
-  const { done, skipped } = now ?? progress
+  const { done, skipped } = now ?? command
   yield* Effect.logWarning("A command failed.").pipe(Effect.annotateLogs({ command: command.id, kind: command.kind, reason: textOf(error) }))
   yield* parts.commands.end(parts.stream, command.id, "failed", { place: undefined, done, skipped, note: textOf(error) })
 })

@@ -226,12 +226,12 @@ export class Attempts {
     this.flying--
     this.flyingBytes -= entry.body.byteLength
     entry.attempts++
-    this.core.log?.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
+    this.core.log.attempted(this.core.stream, entry, result, entry.startedMs, now - entry.startedMs)
   }
 
   /** What it says of the endpoint. Returns whether the gate changed. */
   private judged(result: AttemptResult, now: number): boolean {
-    this.core.fates?.answered(this.owner.id, result, now)
+    this.core.fates.answered(this.owner.id, result, now)
     return this.gate.answered(result, now)
   }
 

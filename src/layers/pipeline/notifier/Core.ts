@@ -22,7 +22,7 @@ import { Cursors } from "./Cursors.ts"
 import type { EndpointFates } from "./EndpointFates.ts"
 import type { LanesState } from "./LanesState.ts"
 import type { SharedBody } from "./Entry.ts"
-import { always, type Gate } from "./Gate.ts"
+import type { Gate } from "./Gate.ts"
 import type { Withdrawn } from "./Withdrawn.ts"
 
 /**
@@ -62,12 +62,12 @@ export interface CoreOptions {
   readonly withdrawn: Withdrawn
   readonly now: () => number
   readonly hit: ((name: FailPoint) => void) | undefined
-  /** What may start to an endpoint, and when. Default: all, at once. */
-  readonly makeGate?: ((endpoint: Endpoint) => Gate) | undefined
-  readonly log?: DeliveryLogShape | undefined
-  readonly notices?: NoticesShape | undefined
+  /** What may start to an endpoint, and when. */
+  readonly makeGate: (endpoint: Endpoint) => Gate
+  readonly log: DeliveryLogShape
+  readonly notices: NoticesShape
   /** Who is to end since it fails. */
-  readonly fates?: Pick<EndpointFates, "answered"> | undefined
+  readonly fates: Pick<EndpointFates, "answered">
   /** Runs in the background, as long as the Notifier is open; its failure fails the Notifier. */
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
 }
@@ -82,9 +82,9 @@ export class Core {
   readonly hit: ((name: FailPoint) => void) | undefined
   readonly fork: (effect: Effect.Effect<unknown, unknown>) => void
   readonly makeGate: (endpoint: Endpoint) => Gate
-  readonly log: DeliveryLogShape | undefined
-  readonly notices: NoticesShape | undefined
-  readonly fates: Pick<EndpointFates, "answered"> | undefined
+  readonly log: DeliveryLogShape
+  readonly notices: NoticesShape
+  readonly fates: Pick<EndpointFates, "answered">
   readonly settlement: Settlement
   readonly cursors = new Cursors()
   readonly alarms: Alarms
@@ -124,7 +124,7 @@ export class Core {
     this.now = options.now
     this.hit = options.hit
     this.fork = options.fork
-    this.makeGate = options.makeGate ?? (() => always)
+    this.makeGate = options.makeGate
     this.log = options.log
     this.notices = options.notices
     this.fates = options.fates
@@ -146,10 +146,6 @@ export class Core {
   setOverfull(lanes: LanesState, on: boolean): void {
     if (on) this.overfull.add(lanes)
     else if (this.overfull.delete(lanes)) this.openRoom()
-  }
-
-  isHeldBy(reason: string): boolean {
-    return this.holds.has(reason)
   }
 
   settle(ticket: Ticket): void {

@@ -349,7 +349,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
     this.gone = false
     if (wasSuspended && endpoint.suspended !== true) {
       this.budget.forgive()
-      this.core.notices?.over("endpoint_suspended", this.id)
+      this.core.notices.over("endpoint_suspended", this.id)
     }
     this.budget.suspending = endpoint.suspended === true
     const why = this.mustBeBehind

@@ -111,7 +111,7 @@ const takePage = (
     if (rules.rememberDecided && round.isStale(row)) continue
     if (!round.isBack(row) && core.withdrawn.isGone(row.selectedBy)) {
       const entry = fromRow(row, lanes.epoch)
-      lanes.table.drop(entry)
+      lanes.table.load(entry)
       lanes.budget.rowsChanged(-entry.body.byteLength)
       dropped.push(entry)
     } else if (round.isBack(row) || (rules.heldRowsHold && round.blocks(row))) round.pass(row)

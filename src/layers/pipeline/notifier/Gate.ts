@@ -22,14 +22,3 @@ export interface Gate {
   /** Another definition, or the operator resumed it: begins anew, closed. */
   configure(endpoint: Endpoint, nowMs: number): void
 }
-
-/** Nothing is ever held up. */
-export const always: Gate = {
-  state: "closed",
-  wakeAtMs: 0,
-  limit: (concurrency) => concurrency,
-  waitMs: () => 0,
-  started: () => {},
-  answered: () => false,
-  configure: () => {}
-}

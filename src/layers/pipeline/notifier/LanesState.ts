@@ -249,7 +249,7 @@ export abstract class LanesState implements WriteOwner {
   /** The first dead one since there was none. */
   protected countDead(entry: Entry): void {
     this.dead++
-    this.core.notices?.tell({
+    this.core.notices.tell({
       kind: "first_dead_letter", endpointId: this.id,
       message: `Endpoint ${this.id} has a dead letter: a delivery that is not tried again by itself. See it with   pgstream deliveries list --endpoint ${this.id} --state dead   and try it again with   pgstream deliveries retry`,
       facts: { eventId: entry.id, table: entry.table, attempts: entry.attempts, reason: entry.lastError ?? "" }
@@ -259,7 +259,7 @@ export abstract class LanesState implements WriteOwner {
   /** They are tried again, or erased. */
   countRevived(deliveries: number): void {
     this.dead = Math.max(0, this.dead - deliveries)
-    if (this.dead === 0 && !this.mayHaveMoreDead) this.core.notices?.over("first_dead_letter", this.id)
+    if (this.dead === 0 && !this.mayHaveMoreDead) this.core.notices.over("first_dead_letter", this.id)
   }
 
   protected hold(entry: Entry): void {

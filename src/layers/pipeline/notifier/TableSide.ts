@@ -155,7 +155,7 @@ export class TableSide {
     }
   }
 
-  /** A row enters the lanes. */
+  /** A row enters the lanes, or the feeder drops it: it is in nobody's way from here on, and in hand until it is gone from the table. */
   load(entry: Entry): void {
     this.unloaded = Math.max(0, this.unloaded - 1)
     if (this.unloaded === 0) this.high = START
@@ -183,11 +183,6 @@ export class TableSide {
     this.unloaded = 0
     this.low = END
     for (const entry of this.pending) this.addStored(entry)
-  }
-
-  /** The feeder drops a row: it is in nobody's way from here on, and in hand until it is gone from the table. */
-  drop(entry: Entry): void {
-    this.load(entry)
   }
 
   /** It failed before, and is in the lanes. */

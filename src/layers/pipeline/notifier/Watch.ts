@@ -55,7 +55,7 @@ const suspend = ({ core, endpoints, states }: WatchOptions, lanes: EndpointLanes
     endpoints.refreshSoon?.()
     const mend = `pgstream subscriptions resume ${id}`
     core.warn("An endpoint is suspended: its events are counted, not kept, until it is resumed.", { endpointId: id, reason, mend })
-    core.notices?.tell({
+    core.notices.tell({
       kind: "endpoint_suspended", endpointId: id, facts: { reason, bytes: budget.bytes },
       message: `Endpoint ${id} is suspended: ${reason}. Further events are counted, not kept. Resume it:   ${mend}`
     })
@@ -80,11 +80,11 @@ const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: Map<EndpointLan
   const from = known === NONE ? undefined : known
   if (isBarrierGone(lanes, from)) {
     // At the first look, too: a process before may have told of one.
-    if (known !== NONE) core.notices?.over("barrier_waiting", lanes.id)
+    if (known !== NONE) core.notices.over("barrier_waiting", lanes.id)
     since.set(lanes, NONE)
   } else if (from === undefined) since.set(lanes, now)
   else if (now - from >= BARRIER_MS) {
-    core.notices?.tell({
+    core.notices.tell({
       kind: "barrier_waiting", endpointId: lanes.id, facts: { waiting: Math.max(1, barriersOf(lanes)) },
       message: `${blockedOf(lanes)} See what it is, and what it waits for, with   pgstream deliveries list --blocking --endpoint ${lanes.id}`
     })
