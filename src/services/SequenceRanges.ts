@@ -28,8 +28,8 @@ export interface SequenceRange {
 export class SequenceRanges extends Context.Service<SequenceRanges, {
   /** Durable before it returns. Ranges that touch or overlap become one; the same again changes nothing. Refused when the stream was taken over. */
   add(stream: StreamId, ranges: ReadonlyArray<SequenceRange>): Effect.Effect<void, SequenceRangesError>
-  /** In order of endpoint, epoch, state, first. */
-  list(stream: StreamId, endpoint: EndpointId | undefined): Effect.Effect<ReadonlyArray<SequenceRange>, SequenceRangesError>
+  /** In order of endpoint, epoch, state, first; of one endpoint, or in one state, where it is given. */
+  list(stream: StreamId, endpoint: EndpointId | undefined, state?: RangeState): Effect.Effect<ReadonlyArray<SequenceRange>, SequenceRangesError>
 }>()("pgstream/services/SequenceRanges") {}
 
 export class SequenceRangesError extends Schema.TaggedError<SequenceRangesError>()("SequenceRangesError", {

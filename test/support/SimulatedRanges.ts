@@ -36,7 +36,9 @@ export class SimulatedRanges {
             return Effect.andThen(sleep(after), fails === "after" ? failed : Effect.void)
           })
         }),
-      list: (_stream, endpoint) => Effect.sync(() => this.ranges.filter(({ endpointId }) => endpoint === undefined || endpoint === endpointId))
+      list: (_stream, endpoint, state) =>
+        Effect.sync(() => this.ranges.filter((range) =>
+          range.endpointId === (endpoint ?? range.endpointId) && range.state === (state ?? range.state)))
     })
   }
 }

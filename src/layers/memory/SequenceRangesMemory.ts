@@ -30,9 +30,10 @@ export const layer: Layer.Layer<SequenceRanges> = Layer.sync(SequenceRanges, () 
         const there = streams.get(format(stream)) ?? []
         streams.set(format(stream), merged([...there, ...ranges].sort(inOrder)))
       }),
-    list: (stream, endpoint) =>
+    list: (stream, endpoint, state) =>
       Effect.sync(() =>
-        (streams.get(format(stream)) ?? []).filter(({ endpointId }) => endpoint === undefined || endpointId === endpoint)
+        (streams.get(format(stream)) ?? []).filter((range) =>
+          range.endpointId === (endpoint ?? range.endpointId) && range.state === (state ?? range.state))
       )
   })
 })

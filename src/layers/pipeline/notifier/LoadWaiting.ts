@@ -54,11 +54,11 @@ const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }:
  * ended nothing is looked at.
  */
 const loadErased = Effect.fnUntraced(function*({ core, counts, directory, endpoints, ranges }: LoadOptions) {
-  const all = yield* untilDone(ranges.list(core.stream, undefined))
+  const all = yield* untilDone(ranges.list(core.stream, undefined, "purged"))
   const erased = new Map<EndpointId, Array<Ranges.Range>>()
-  for (const { endpointId, epoch, first, last, state } of all) {
+  for (const { endpointId, epoch, first, last } of all) {
     const known = counts.get(endpointId)
-    if (state !== "purged" || endpoints.get(endpointId) === undefined || (known !== undefined && (known.epoch !== epoch || last <= known.count))) continue
+    if (endpoints.get(endpointId) === undefined || (known !== undefined && (known.epoch !== epoch || last <= known.count))) continue
     const lanes = yield* directory.open(endpointId)
     if (lanes.gone || lanes.epoch !== epoch) continue
     const found = erased.get(endpointId) ?? []

@@ -62,10 +62,11 @@ interface RangeRow {
   readonly last: bigint
 }
 
-const list = (sql: SqlClient.SqlClient, stream: string, endpoint: string | undefined) =>
+const list = (sql: SqlClient.SqlClient, stream: string, endpoint: string | undefined, state: RangeState | undefined) =>
   sql<RangeRow>`
     SELECT endpoint_id, epoch, state, first, last FROM pgstream.webhook_sequence_ranges
     WHERE stream = ${stream} ${endpoint === undefined ? sql.literal("") : sql`AND endpoint_id = ${endpoint}::uuid`}
+      ${state === undefined ? sql.literal("") : sql`AND state = ${state}`}
     ORDER BY endpoint_id, epoch COLLATE "C", state COLLATE "C", first`
 
 const operation = <A>(name: SequenceRangesError["operation"], work: Effect.Effect<A, SqlError>) =>
@@ -89,8 +90,8 @@ export const make = Effect.gen(function*() {
       const parts = Array.from({ length: Math.ceil(ranges.length / MAX_RANGES) }, (_, i) => ranges.slice(i * MAX_RANGES, (i + 1) * MAX_RANGES))
       return Effect.forEach(parts, (part) => addPart(StreamId.format(id), part), { discard: true })
     },
-    list: (id, endpoint) =>
-      Effect.map(operation("list", list(sql, StreamId.format(id), endpoint)), (rows) =>
+    list: (id, endpoint, state) =>
+      Effect.map(operation("list", list(sql, StreamId.format(id), endpoint, state)), (rows) =>
         rows.map((row) => ({
           endpointId: row.endpoint_id, epoch: row.epoch, state: row.state, first: Number(row.first), last: Number(row.last)
         })))
