@@ -25,6 +25,12 @@ export interface EndpointRow {
   readonly content: Uint8Array | null
 }
 
+/**
+ * Of an endpoint `u.id` that has no count yet, by the checkpoint `c` of its stream, if there is one: what the Notifier makes
+ * of the seed (`Directory`), so that a row changes no epoch.
+ */
+export const FIRST_EPOCH = `left(encode(sha256(convert_to(coalesce(c.epoch_seed, gen_random_uuid()::text) || ' ' || u.id::text, 'UTF8')), 'hex'), 16)`
+
 /** Oldest first. `id`: one, else all. `stream`: whose pauses hold. */
 export const select = (sql: SqlClient.SqlClient, stream: string, id: EndpointId | undefined) =>
   sql<EndpointRow>`

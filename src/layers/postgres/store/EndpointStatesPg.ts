@@ -10,6 +10,7 @@ import * as StreamId from "../../../domain/StreamId.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
 import { EndpointStates, EndpointStatesError } from "../../../services/EndpointStates.ts"
 import { StoreSql } from "../Sql.ts"
+import { FIRST_EPOCH } from "./EndpointRow.ts"
 import * as StoreHints from "./StoreHints.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 import { whileAway, withoutValues } from "./StoreRetry.ts"
@@ -17,14 +18,10 @@ import { whileAway, withoutValues } from "./StoreRetry.ts"
 type Fence = ReturnType<typeof StreamWriters.holding>
 type Operation = EndpointStatesError["operation"]
 
-/** Of an endpoint that has no count yet: made from the seed as the Notifier makes it, so that a row changes no epoch. */
-const firstEpoch = (sql: SqlClient.SqlClient, id: string) =>
-  sql.literal(`left(encode(sha256(convert_to(coalesce(c.epoch_seed, gen_random_uuid()::text) || ' ' || ${id}, 'UTF8')), 'hex'), 16)`)
-
 const setFailing = (sql: SqlClient.SqlClient, fence: Fence, stream: string, since: ReadonlyMap<EndpointId, number>, answered: ReadonlyArray<EndpointId>) =>
   sql`WITH fence AS (${fence}), failing AS (
       INSERT INTO pgstream.endpoint_streams (stream, endpoint_id, epoch, failing_since)
-      SELECT ${stream}, u.id, ${firstEpoch(sql, "u.id::text")}, to_timestamp(u.ms / 1000.0)
+      SELECT ${stream}, u.id, ${sql.literal(FIRST_EPOCH)}, to_timestamp(u.ms / 1000.0)
       FROM unnest(${[...since.keys()]}::text[]::uuid[], ${Array.from(since.values(), (ms) => String(Math.round(ms)))}::text[]::bigint[]) AS u(id, ms)
         LEFT JOIN pgstream.checkpoint c ON c.stream = ${stream}, fence
       ON CONFLICT (stream, endpoint_id) DO UPDATE SET failing_since = excluded.failing_since),
@@ -39,7 +36,7 @@ const stop = (sql: SqlClient.SqlClient, fence: Fence, stream: string, endpoint: 
   const [why, at] = [sql.literal(`${state}_reason`), sql.literal(`${state}_at`)]
   return sql`WITH fence AS (${fence}), stopped AS (
       INSERT INTO pgstream.endpoint_streams AS x (stream, endpoint_id, epoch, ${why}, ${at})
-      SELECT ${stream}, u.id, ${firstEpoch(sql, "u.id::text")}, ${reason}::text, now()
+      SELECT ${stream}, u.id, ${sql.literal(FIRST_EPOCH)}, ${reason}::text, now()
       FROM (SELECT ${endpoint}::uuid AS id) u LEFT JOIN pgstream.checkpoint c ON c.stream = ${stream}, fence
       ON CONFLICT (stream, endpoint_id) DO UPDATE SET ${why} = excluded.${why}, ${at} = excluded.${at} WHERE x.${why} IS NULL)
     SELECT held FROM fence`

@@ -89,9 +89,9 @@ const changeLimits = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, id: E
 const changePause = (sql: SqlClient.SqlClient, stream: string, id: EndpointId, paused: boolean) =>
   sql`
     INSERT INTO pgstream.endpoint_streams AS x (stream, endpoint_id, paused, paused_reason, epoch)
-    SELECT ${stream}, ${id}::uuid, ${paused}::boolean, CASE WHEN ${paused}::boolean THEN ${PAUSED_REASON}::text END,
-      left(encode(sha256(convert_to(coalesce(c.epoch_seed, gen_random_uuid()::text) || ' ' || ${id}::text, 'UTF8')), 'hex'), 16)
-    FROM (SELECT 1) one LEFT JOIN pgstream.checkpoint c ON c.stream = ${stream}
+    SELECT ${stream}, u.id, ${paused}::boolean, CASE WHEN ${paused}::boolean THEN ${PAUSED_REASON}::text END,
+      ${sql.literal(EndpointRow.FIRST_EPOCH)}
+    FROM (SELECT ${id}::uuid AS id) u LEFT JOIN pgstream.checkpoint c ON c.stream = ${stream}
     ON CONFLICT (stream, endpoint_id) DO UPDATE SET paused = excluded.paused,
       paused_reason = CASE WHEN x.paused THEN CASE WHEN excluded.paused THEN x.paused_reason END ELSE excluded.paused_reason END,
       failing_since = CASE WHEN excluded.paused THEN x.failing_since END,
