@@ -50,10 +50,8 @@ export const layer: Layer.Layer<DeadDeliveries, never, StoreSql> = Layer.effect(
       remove: (id, rows) => {
         const stream = StreamId.format(id)
         if (rows.length === 0) return Effect.void
-        return Effect.flatMap(operation("remove expired", remove(sql, writers, stream, rows)), (held) =>
-          held.length > 0 ? Effect.void : Effect.fail(new ParkedDeliveriesError({
-            operation: "remove expired", takenOver: true, cause: StreamWriters.takenOver(stream)
-          })))
+        return Effect.asVoid(StreamWriters.held(stream, operation("remove expired", remove(sql, writers, stream, rows)), (why) =>
+          new ParkedDeliveriesError({ operation: "remove expired", ...why })))
       }
     })
   })

@@ -101,10 +101,7 @@ export const kept = Effect.fnUntraced(function*(
 })
 
 const fenced = (name: string, stream: string, held: Effect.Effect<ReadonlyArray<object>, DeliveryAdminError>) =>
-  Effect.flatMap(held, (rows) =>
-    rows.length > 0 ? Effect.void : Effect.fail(new DeliveryAdminError({
-      operation: name, unavailable: false, takenOver: true, cause: StreamWriters.takenOver(stream)
-    })))
+  Effect.asVoid(StreamWriters.held(stream, held, (why) => new DeliveryAdminError({ operation: name, unavailable: false, ...why })))
 
 type Writers = StreamWriters.StreamWriters["Service"]
 

@@ -55,12 +55,10 @@ export const make = Effect.gen(function*() {
     statement: (fence: Fence, stream: string) => Effect.Effect<ReadonlyArray<object>, SqlError>
   ) => {
     const stream = StreamId.format(id)
-    return Effect.flatMap(
-      operation(name, Effect.suspend(() => statement(StreamWriters.holding(sql, writers, stream), stream))),
-      (held) => held.length > 0 ? Effect.void : Effect.fail(new EndpointStatesError({
-        operation: name, takenOver: true, cause: StreamWriters.takenOver(stream)
-      }))
-    )
+    return Effect.asVoid(StreamWriters.held(
+      stream, operation(name, Effect.suspend(() => statement(StreamWriters.holding(sql, writers, stream), stream))),
+      (why) => new EndpointStatesError({ operation: name, ...why })
+    ))
   }
   const stopped = (name: "disable" | "suspend", state: "disabled" | "suspended") =>
     (id: StreamId.StreamId, endpoint: EndpointId, reason: string) =>

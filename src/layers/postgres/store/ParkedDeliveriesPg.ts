@@ -145,10 +145,7 @@ type Rows = ReadonlyArray<object>
 
 /** A write, whose answer is the fence. */
 const fenced = <A extends Rows>(name: string, stream: string, work: Effect.Effect<A, SqlError>) =>
-  Effect.flatMap(operation(name, work), (held) =>
-    held.length > 0 ? Effect.succeed(held) : Effect.fail(new ParkedDeliveriesError({
-      operation: name, takenOver: true, cause: StreamWriters.takenOver(stream)
-    })))
+  StreamWriters.held(stream, operation(name, work), (why) => new ParkedDeliveriesError({ operation: name, ...why }))
 
 export const make = Effect.gen(function*() {
   const sql: SqlClient.SqlClient = yield* StoreSql

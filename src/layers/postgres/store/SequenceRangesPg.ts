@@ -79,11 +79,9 @@ export const make = Effect.gen(function*() {
   const sql: SqlClient.SqlClient = yield* StoreSql
   const writers = yield* StreamWriters.StreamWriters
   const addPart = (stream: string, ranges: ReadonlyArray<SequenceRange>) =>
-    Effect.flatMap(
-      operation("add", Effect.suspend(() => add(sql, StreamWriters.holding(sql, writers, stream), stream, ranges))),
-      (held) => held.length > 0 ? Effect.void : Effect.fail(new SequenceRangesError({
-        operation: "add", takenOver: true, cause: StreamWriters.takenOver(stream)
-      }))
+    StreamWriters.held(
+      stream, operation("add", Effect.suspend(() => add(sql, StreamWriters.holding(sql, writers, stream), stream, ranges))),
+      (why) => new SequenceRangesError({ operation: "add", ...why })
     )
   return SequenceRanges.of({
     add: (id, ranges) => {

@@ -48,5 +48,13 @@ export const hold = (sql: SqlClient.SqlClient, writers: StreamWriters["Service"]
     (rows) => rows.length > 0
   )
 
+/** A write whose answer is the fence: rows while the stream is this process's, else what `refused` makes of it. */
+export const held = <A extends ReadonlyArray<object>, E, E2>(
+  stream: string, work: Effect.Effect<A, E>, refused: (why: { readonly takenOver: true; readonly cause: Error }) => E2
+): Effect.Effect<A, E | E2> =>
+  Effect.flatMap(work, (rows) => rows.length > 0
+    ? Effect.succeed(rows)
+    : Effect.fail(refused({ takenOver: true, cause: takenOver(stream) })))
+
 export const takenOver = (stream: string): Error =>
   new Error(`Another process took over stream ${stream}; this one starts again.`)
