@@ -11,13 +11,19 @@ import type { EndpointTests } from "../../services/EndpointTests.ts"
 import type { SubscriptionStore, SubscriptionStoreError } from "../../services/SubscriptionStore.ts"
 import type { Verify } from "../../services/Verify.ts"
 import { CommandFailed, type ExitCode } from "./Failure.ts"
-import { configure, settingsOf } from "./Globals.ts"
+import { configure, type OwnFlags, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
 
 export interface Connection {
   readonly postgresUrl: Option.Option<string>
   readonly replicationSlot: Option.Option<string>
 }
+
+/** The keys that they set. */
+export const sourceFlags = (flags: Connection): OwnFlags => ({
+  "source.url": { flag: "--postgres-url", value: flags.postgresUrl },
+  "source.slot": { flag: "--replication-slot", value: flags.replicationSlot }
+})
 
 export interface Output {
   readonly json: boolean
@@ -57,10 +63,7 @@ export type Stores =
 
 /** Runs `work` on the stores of the configuration. */
 export const administer = Effect.fnUntraced(function*<A, E>(flags: Connection, work: Effect.Effect<A, E, Stores>) {
-  const loaded = yield* configure({
-    "source.url": { flag: "--postgres-url", value: flags.postgresUrl },
-    "source.slot": { flag: "--replication-slot", value: flags.replicationSlot }
-  }, { needTarget: false })
+  const loaded = yield* configure(sourceFlags(flags), { needTarget: false })
   const settings = yield* settingsOf(loaded)
   const { adminLayer } = yield* Effect.promise(() => import("../app/AdminLive.ts"))
   return yield* work.pipe(Effect.provide(adminLayer(settings)), Effect.provide(Logging.layer(settings.log)))

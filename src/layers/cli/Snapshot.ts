@@ -10,19 +10,14 @@ import type { CopyId, CopyRequests } from "../../services/CopyRequests.ts"
 import { Setup } from "../../services/Setup.ts"
 import { StreamFollowed } from "../../services/StreamFollowed.ts"
 import type { AppSettings } from "../app/Configuration.ts"
+import { type Connection, type Output, sourceFlags } from "./Admin.ts"
 import { CommandFailed, notThereYet } from "./Failure.ts"
-import { configure, sameConfiguration, say, settingsOf } from "./Globals.ts"
+import { configure, type OwnFlags, sameConfiguration, say, settingsOf } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
 import { follow, type ViewOptions, viewOf } from "./ProgressView.ts"
 import { quietly, withoutSlot } from "./SnapshotAlone.ts"
 
-export interface Connection {
-  readonly postgresUrl: Option.Option<string>
-  readonly replicationSlot: Option.Option<string>
-  readonly json: boolean
-}
-
-export interface Flags extends Connection {
+export interface Flags extends Connection, Output {
   readonly tables: Option.Option<string>
   readonly excludedTables: Option.Option<string>
   readonly mode: Option.Option<string>
@@ -32,12 +27,8 @@ export interface Flags extends Connection {
   readonly target: Option.Option<string>
 }
 
-const configured = Effect.fnUntraced(function*(flags: Connection, own: Parameters<typeof configure>[0] = {}) {
-  const loaded = yield* configure({
-    "source.url": { flag: "--postgres-url", value: flags.postgresUrl },
-    "source.slot": { flag: "--replication-slot", value: flags.replicationSlot },
-    ...own
-  }, { needTarget: false, copy: true })
+const configured = Effect.fnUntraced(function*(flags: Connection, own: OwnFlags = {}) {
+  const loaded = yield* configure({ ...sourceFlags(flags), ...own }, { needTarget: false, copy: true })
   return { settings: yield* settingsOf(loaded), file: loaded.file }
 })
 
@@ -181,7 +172,7 @@ export const copyIdOf = (text: string): Effect.Effect<CopyId, CommandFailed> =>
     ? Effect.succeed(text)
     : Effect.fail(new CommandFailed({ exitCode: 2, text: `"${text}" is no number of a copy.\n\n  pgstream snapshot list\n\nNothing was changed.  Usage` }))
 
-export const watch = Effect.fn("cli.snapshot.watch")(function*(flags: Connection & { readonly id: string }) {
+export const watch = Effect.fn("cli.snapshot.watch")(function*(flags: Connection & Output & { readonly id: string }) {
   const id = yield* copyIdOf(flags.id)
   yield* steering(flags, watched([id], { json: flags.json, progress: true }).pipe(Effect.onInterrupt(() => goesOn([id]))))
 })

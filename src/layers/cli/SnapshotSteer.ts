@@ -5,9 +5,10 @@ import * as ProgressText from "../../domain/ProgressText.ts"
 import { nameOf } from "../../domain/copy/Copy.ts"
 import * as Audit from "../../services/Audit.ts"
 import { type Copy, CopyRequests } from "../../services/CopyRequests.ts"
+import type { Connection, Output } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
 import { print, say } from "./Globals.ts"
-import { type Connection, copyIdOf, steering } from "./Snapshot.ts"
+import { copyIdOf, steering } from "./Snapshot.ts"
 import { seconds, shortId, table } from "./TextTable.ts"
 
 const percent = (share: number): string => `${Math.floor(share * 100)}%`
@@ -23,7 +24,7 @@ const row = (copy: Copy): ReadonlyArray<string> => {
   ]
 }
 
-export const list = (flags: Connection) =>
+export const list = (flags: Connection & Output) =>
   steering(flags, Effect.gen(function*() {
     const copies = yield* (yield* CopyRequests).list
     if (flags.json) return yield* print(JSON.stringify({ snapshots: copies.map((copy) => Progress.view(copy, true)) }))
@@ -47,7 +48,7 @@ const details = (copy: Copy): string => {
   ].join("\n")
 }
 
-export const show = Effect.fn("cli.snapshot.show")(function*(flags: Connection & { readonly id: string }) {
+export const show = Effect.fn("cli.snapshot.show")(function*(flags: Connection & Output & { readonly id: string }) {
   const id = yield* copyIdOf(flags.id)
   yield* steering(flags, Effect.gen(function*() {
     const copy = yield* (yield* CopyRequests).get(id).pipe(Effect.catchTags({ CopyUnknown: unknown }))
@@ -61,7 +62,7 @@ const stateOf = { pause: "paused", resume: "running", cancel: "cancelled" } as c
 const done = { pause: "is paused", resume: "goes on", cancel: "is cancelled; what was sent stays sent" } as const
 
 export const change = Effect.fn("cli.snapshot.change")(function*(
-  wish: "pause" | "resume" | "cancel", flags: Connection & { readonly id: string }
+  wish: "pause" | "resume" | "cancel", flags: Connection & Output & { readonly id: string }
 ) {
   const id = yield* copyIdOf(flags.id)
   yield* steering(flags, Effect.gen(function*() {

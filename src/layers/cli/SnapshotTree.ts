@@ -3,12 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import { json, postgresUrl, replicationSlot } from "./AdminFlags.ts"
+import { shared } from "./AdminFlags.ts"
 
 const ask = Effect.promise(() => import("./Snapshot.ts"))
 const steer = Effect.promise(() => import("./SnapshotSteer.ts"))
 
-const shared = { postgresUrl, replicationSlot, json }
 const id = Argument.String("id").pipe(Argument.withDescription("Number of the copy: pgstream snapshot list"))
 
 const list = Command.make("list", shared, Effect.fnUntraced(function*(flags) {

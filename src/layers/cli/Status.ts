@@ -1,19 +1,13 @@
 /** `pgstream status` */
 import * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
 import { Setup, type StatusReport } from "../../services/Setup.ts"
 import type { AppSettings } from "../app/Configuration.ts"
+import { type Connection, type Output, sourceFlags } from "./Admin.ts"
 import { CommandFailed } from "./Failure.ts"
 import { configure, print, say } from "./Globals.ts"
 import * as Logging from "./Logging.ts"
 import * as StatusCopies from "./StatusCopies.ts"
 import { headline, json, text } from "./StatusText.ts"
-
-export interface Flags {
-  readonly postgresUrl: Option.Option<string>
-  readonly replicationSlot: Option.Option<string>
-  readonly json: boolean
-}
 
 /** Nothing is known; without a usable URL there is nothing to ask. */
 const unknown: StatusReport = {
@@ -35,11 +29,8 @@ const ask = (settings: AppSettings) =>
     )
   })
 
-export const run = Effect.fn("cli.status.run")(function*(flags: Flags) {
-  const loaded = yield* configure({
-    "source.url": { flag: "--postgres-url", value: flags.postgresUrl },
-    "source.slot": { flag: "--replication-slot", value: flags.replicationSlot }
-  }, { needTarget: false })
+export const run = Effect.fn("cli.status.run")(function*(flags: Connection & Output) {
+  const loaded = yield* configure(sourceFlags(flags), { needTarget: false })
   const { settings } = loaded
   const asked = settings === undefined ? unknown : yield* ask(settings).pipe(Effect.provide(Logging.layer(settings.log)))
   const targetMissing = loaded.file !== undefined && settings?.targetConfigured === false
