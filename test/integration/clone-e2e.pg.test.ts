@@ -13,7 +13,11 @@ const copy = testDatabase("clone_e2e_copy")
 const receiver = await startReceiver()
 afterAll(() => receiver.close())
 
-const settings = { PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER: "100ms", PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE: "1h 1h" }
+/** The original, which goes on, tries what it has parked at no time of this test: every request of it is the copy's. */
+const settings = {
+  PGSTREAM_WEBHOOK_NOTIFIER_PARK_AFTER: "100ms",
+  PGSTREAM_WEBHOOK_NOTIFIER_PARKED_SCHEDULE: "1h 1h", PGSTREAM_WEBHOOK_NOTIFIER_REFUSED_SCHEDULE: "1h 1h"
+}
 
 describe("a dump that is restored beside its original", () => {
   it("sends nothing, keeps everything, and sends all of it once it is adopted; the original goes on", async () => {
