@@ -8,23 +8,22 @@
  *   npm run bench -- list
  *
  * --write: into docs/benchmarks.json and docs/benchmarks.md · --json FILE: elsewhere · --quick: short, for the smoke test ·
- * --scale 0.1: so much of each number of rows · --profile DIR: a CPU profile of one more backlog · --bin FILE: ours (default
- * bin/pgstream.cjs). Progress on stderr, the result on stdout. What has become worse is a warning, not a failure.
+ * --scale 0.1: so much of each number of rows · --profile DIR: one round, with a CPU profile of each program that is
+ * measured, and what it says in words · --bin FILE: ours (default bin/pgstream.cjs). Progress on stderr, the result on stdout. What has become worse is a warning, not a failure.
  */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import { join, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { type PostgresServer, startServer } from "../test/support/PostgresServer.ts"
 import { curves } from "./growth/all.ts"
 import { runGrowth } from "./parts/Growth.ts"
 import { machine } from "./parts/machine.ts"
+import { Profiles } from "./parts/Profiles.ts"
 import { progress } from "./parts/progress.ts"
 import { empty, markdown, merge, read, type Report, summary, warnings } from "./parts/report.ts"
 import { runScenario } from "./parts/rounds.ts"
 import type { Bench } from "./parts/Scenario.ts"
 import { endPrograms, type Receiver, startReceiver } from "./processes.ts"
-import { summarise } from "./profile.ts"
-import { profiled } from "./scenarios/backlog.ts"
 import { scenarios } from "./scenarios/all.ts"
 
 const { positionals, values } = parseArgs({
@@ -56,7 +55,8 @@ const chosen = <A extends { readonly name: string }>(all: ReadonlyArray<A>): Rea
 }
 
 if (!["scenarios", "growth", "list"].includes(mode)) refuse(`"${mode}" is unknown: it is nothing, growth or list.`)
-const rounds = Math.ceil(positive("rounds", values.rounds ?? (values.quick ? "1" : "5")))
+if (values.profile !== undefined && values.write) refuse("--profile and --write: what is measured with the profiler on is no result.")
+const rounds = Math.ceil(positive("rounds", values.rounds ?? (values.quick || values.profile !== undefined ? "1" : "5")))
 const scale = positive("scale", values.scale)
 const most = positive("most", values.most ?? (values.quick ? "100" : "1e12"))
 const line = progress()
@@ -80,7 +80,8 @@ const bench: Bench = {
   ],
   quick: values.quick,
   size: (normal, quick) => values.quick ? quick : Math.max(1, Math.round(normal * scale)),
-  say: line.say
+  say: line.say,
+  ...(values.profile === undefined ? {} : { profiles: new Profiles(resolve(values.profile), (text) => void process.stdout.write(`${text}\n`)) })
 }
 
 const measured = async (): Promise<Report> => {
@@ -110,14 +111,6 @@ const measured = async (): Promise<Report> => {
   return report
 }
 
-const profile = async (folder: string): Promise<void> => {
-  mkdirSync(folder, { recursive: true })
-  const events = bench.size(200_000, 2_000)
-  await profiled(bench, folder, events)
-  const file = readdirSync(folder).filter((name) => name.endsWith(".cpuprofile")).toSorted().at(-1)
-  if (file !== undefined) process.stdout.write(`\n${summarise(join(folder, file), events)}\n`)
-}
-
 /** An interrupted run leaves neither a server nor programs behind. */
 let stopping = false
 const interrupted = () => {
@@ -135,7 +128,6 @@ if (mode === "list") {
     const report = await measured()
     process.stdout.write(mode === "growth" ? markdown(report) : `\n${summary(report)}\n`)
     for (const warning of warnings(report)) process.stderr.write(`warning: ${warning}\n`)
-    if (values.profile !== undefined) await profile(values.profile)
   } catch (error) {
     // What was interrupted fails, of course.
     if (!stopping) throw error

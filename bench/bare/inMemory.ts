@@ -2,7 +2,7 @@
  * The whole pipeline of `run` with a sender that answers in memory: what everything but HTTP can do. Not a bare loop: the
  * program itself, in this process, with one Layer replaced.
  *
- * Configured as `run` is; `EVENTS`: how many. Prints `{ eventsPerSecond, cpuUs, peakMib }`, from the first event to the last.
+ * Configured as `run` is; `EVENTS`: how many. Prints `{ events, eventsPerSecond, cpuUs, peakMib }`, from the first event to the last.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -21,7 +21,7 @@ let [seen, began, cpu] = [0, 0, process.cpuUsage()]
 const finish = (): void => {
   const used = process.cpuUsage(cpu)
   process.stdout.write(`${JSON.stringify({
-    eventsPerSecond: seen / ((performance.now() - began) / 1_000), cpuUs: (used.user + used.system) / seen, peakMib: peakMib(process.pid)
+    events: seen, eventsPerSecond: seen / ((performance.now() - began) / 1_000), cpuUs: (used.user + used.system) / seen, peakMib: peakMib(process.pid)
   })}\n`)
   process.kill(process.pid, "SIGTERM")
 }

@@ -4,7 +4,7 @@ import type { Metrics } from "../parts/Scenario.ts"
 import { backlog, drained, passed, Site } from "../parts/Site.ts"
 import { stopProgram } from "../processes.ts"
 
-const wanted = ({ cpuUs, eventsPerSecond, peakMib }: Metrics): Metrics => ({ eventsPerSecond: eventsPerSecond!, cpuUs: cpuUs!, peakMib: peakMib! })
+const wanted = ({ cpuUs, events, eventsPerSecond, peakMib }: Metrics): Metrics => ({ events: events!, eventsPerSecond: eventsPerSecond!, cpuUs: cpuUs!, peakMib: peakMib! })
 
 const transaction: Growth = {
   name: "transaction", of: "rows a transaction", cost: "cpuUs", sizes: [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 2_000_000],

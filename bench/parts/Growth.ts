@@ -11,6 +11,8 @@ export interface Growth {
   readonly sizes: ReadonlyArray<number>
   /** The metric of what one unit costs (or `perUnit` of it); within n log n it grows by the logarithm at most. */
   readonly cost: string
+  /** Further metrics of which the same is asked. */
+  readonly also?: ReadonlyArray<string>
   readonly prepare: (bench: Bench) => Promise<{ readonly measure: (size: number) => Promise<Metrics>; readonly end: () => Promise<void> }>
 }
 
@@ -23,6 +25,7 @@ export interface GrowthTable {
   readonly cost: string
   readonly rows: ReadonlyArray<{ readonly size: number; readonly metrics: Metrics }>
   readonly verdict: Verdict
+  readonly also?: ReadonlyArray<{ readonly cost: string; readonly verdict: Verdict }>
 }
 
 export interface Verdict {
@@ -58,13 +61,19 @@ export const runGrowth = async (bench: Bench, growth: Growth, most: number, prin
   try {
     for (const size of growth.sizes.filter((size) => size <= most)) {
       bench.say(`${growth.name}: ${size.toLocaleString("en")} ${growth.of}`)
+      bench.profiles?.begin(growth.name, String(size))
       const metrics = await prepared.measure(size)
+      bench.profiles?.end(metrics["events"])
       rows.push({ size, metrics })
       print(`${growth.name}, ${size.toLocaleString("en")} ${growth.of}: ${Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`).join(", ")}`)
     }
   } finally {
     await prepared.end()
   }
-  const { about, cost, name, of } = growth
-  return { name, of, about, date, load: [before, loadavg()[0]!], cost, rows, verdict: verdict(rows.map(({ metrics, size }) => ({ size, cost: metrics[cost]! }))) }
+  const { about, also = [], cost, name, of } = growth
+  const verdictOf = (cost: string) => verdict(rows.map(({ metrics, size }) => ({ size, cost: metrics[cost]! })))
+  return {
+    name, of, about, date, load: [before, loadavg()[0]!], cost, rows, verdict: verdictOf(cost),
+    ...(also.length === 0 ? {} : { also: also.map((cost) => ({ cost, verdict: verdictOf(cost) })) })
+  }
 }

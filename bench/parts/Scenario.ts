@@ -3,6 +3,7 @@
  */
 import type { PostgresServer } from "../../test/support/PostgresServer.ts"
 import type { Receiver } from "../processes.ts"
+import type { Profiles } from "./Profiles.ts"
 
 /** Values of one run of one arm, by name: `eventsPerSecond`, `cpuUs` (client CPU, µs an event), `peakMib`, … */
 export type Metrics = Readonly<Record<string, number>>
@@ -73,6 +74,8 @@ export interface Bench {
   /** A number of rows or seconds: as it is, times `--scale`, or the second one when the run is quick. */
   readonly size: (normal: number, quick: number) => number
   readonly say: (text: string) => void
+  /** With `--profile`: of what `Site.start` starts. */
+  readonly profiles?: Profiles
 }
 
 export const holds = (value: number, { atLeast, atMost }: Bound): boolean =>

@@ -6,6 +6,7 @@ import type { PostgresServer } from "../../test/support/PostgresServer.ts"
 import { freePort } from "../../test/support/PostgresServer.ts"
 import { cpuSeconds, peakMib, type Receiver, type Started, startProgram, stopProgram, wait } from "../processes.ts"
 import type { Bench, Metrics, Program } from "./Scenario.ts"
+import type { Profiles } from "./Profiles.ts"
 import { openSession, type Session } from "./session.ts"
 
 /** An API that does not answer, or a program that does not get on. */
@@ -61,12 +62,14 @@ export class Site {
   readonly session: Session
   private readonly server: PostgresServer
   private readonly settings: Readonly<Record<string, string>>
+  private readonly profiles: Profiles | undefined
 
-  private constructor(server: PostgresServer, program: Program, database: string, settings: Readonly<Record<string, string>>) {
+  private constructor(server: PostgresServer, program: Program, database: string, settings: Readonly<Record<string, string>>, profiles: Profiles | undefined) {
     this.server = server
     this.program = program
     this.database = database
     this.settings = settings
+    this.profiles = profiles
     this.session = openSession(server, database)
   }
 
@@ -85,15 +88,21 @@ export class Site {
       PGSTREAM_HEALTH_CHECK_ENABLED: "false",
       ...(options.plugin === undefined ? {} : { PGSTREAM_POSTGRES_REPLICATION_PLUGIN_NAME: options.plugin }),
       ...options.settings
-    })
+    }, bench.profiles)
     const init = startProgram(program.file, ["init"], site.settings)
     if (await init.ended !== 0) throw new Error(`${program.name} init: ${init.log()}`)
     await site.subscribe(`http://127.0.0.1:${port}`, options.subscribers)
     return site
   }
 
-  start(nodeFlags: ReadonlyArray<string> = [], args: ReadonlyArray<string> = ["run"], settings: Readonly<Record<string, string>> = {}): Started {
-    return startProgram(this.program.file, args, { ...this.settings, ...settings }, nodeFlags)
+  /** What is measured: with a profile, where one is wanted. */
+  start(args: ReadonlyArray<string> = ["run"]): Started {
+    return startProgram(this.program.file, args, this.settings, this.profiles?.flags())
+  }
+
+  /** What prepares. */
+  startAside(): Started {
+    return startProgram(this.program.file, ["run"], this.settings)
   }
 
   get environment(): Readonly<Record<string, string>> {
@@ -124,7 +133,7 @@ export class Site {
 
   private async subscribe(api: string, subscribers: ReadonlyArray<Subscriber>): Promise<void> {
     if (subscribers.length === 0) return
-    const running = this.start()
+    const running = this.startAside()
     const deadline = Date.now() + API_LIMIT_MS
     const call = async (method: string, path: string, payload: object): Promise<Record<string, unknown>> => {
       for (;;) {
@@ -147,6 +156,7 @@ export class Site {
 }
 
 export interface Drained {
+  readonly events: number
   readonly eventsPerSecond: number
   readonly requestsPerSecond: number
   /** CPU of the client from its first request on, µs an event and µs a request. */
@@ -171,7 +181,7 @@ export const drained = async (bench: Bench, receiver: Receiver, events: number, 
       const seconds = (lastMs - firstMs) / 1_000
       const used = (cpu - (first ?? 0)) * 1e6
       return {
-        eventsPerSecond: (counted.events - 1) / seconds, requestsPerSecond: (requests - 1) / seconds, cpuUs: used / counted.events, cpuUsARequest: used / requests,
+        events: counted.events, eventsPerSecond: (counted.events - 1) / seconds, requestsPerSecond: (requests - 1) / seconds, cpuUs: used / counted.events, cpuUsARequest: used / requests,
         peakMib: peak, bodyBytes: bytes / requests, twice, missing
       }
     }
@@ -195,11 +205,11 @@ export const usage = (pid: number, cpu: number, peak: number): [number, number] 
 /** Fills the slot, runs the program until the receiver has all, stops it. */
 export const backlog = async (
   bench: Bench, site: Site, receiver: Receiver, rows: number,
-  options: { readonly perTransaction?: number; readonly events?: number; readonly nodeFlags?: ReadonlyArray<string> } = {}
+  options: { readonly perTransaction?: number; readonly events?: number } = {}
 ): Promise<Metrics> => {
   await site.fill(rows, options.perTransaction)
   await receiver.reset()
-  const running = site.start(options.nodeFlags)
+  const running = site.start()
   try {
     return { ...await drained(bench, receiver, options.events ?? rows, running) }
   } finally {
@@ -226,7 +236,7 @@ export const acknowledged = async (site: Site, running: Started, at: (share: num
 
 /** Runs the program until it has acknowledged all that is written, and stops it. */
 export const passed = async (site: Site): Promise<void> => {
-  const running = site.start()
+  const running = site.startAside()
   try {
     await acknowledged(site, running)
   } finally {

@@ -26,8 +26,8 @@ export const merge = (before: Report, now: Report, order: ReadonlyArray<string>)
 
 const NAMES: Readonly<Record<string, string>> = {
   eventsPerSecond: "events/s", requestsPerSecond: "requests/s", cpuUs: "client CPU, µs an event", cpuUsARequest: "client CPU, µs a request", peakMib: "peak RSS, MiB",
-  bodyBytes: "body, bytes", twice: "twice", missing: "missing", p50Us: "p50, µs", p99Us: "p99, µs", wrongOrder: "wrong order", share: "share", offeredPerSecond: "offered, events/s", eventsARequest: "events a request", storeBytesAnEvent: "store, bytes an event", rows: "rows", stopMs: "stop, ms",
-  cpuNsAByte: "client CPU, ns a byte", mibPerSecond: "MiB/s", startMs: "start to first delivery, ms", rssMib: "RSS, MiB", flat: "RSS late / early"
+  bodyBytes: "body, bytes", twice: "twice", missing: "missing", p50Us: "p50, µs", p99Us: "p99, µs", wrongOrder: "wrong order", share: "share", offeredPerSecond: "offered, events/s", eventsARequest: "events a request", storeBytesAnEvent: "store, bytes an event", events: "events", stopMs: "stop, ms",
+  cpuNsAByte: "client CPU, ns a byte", mibPerSecond: "MiB/s", startMs: "start to first delivery, ms", rssMib: "RSS, MiB", flat: "RSS late / early", liveEventsPerSecond: "live: events/s", liveCpuUs: "live: client CPU, µs an event"
 }
 const nameOf = (metric: string): string => NAMES[metric] ?? metric
 
@@ -84,13 +84,17 @@ const arms = (result: With<Result>): ReadonlyArray<string> => {
   ]
 }
 
+const verdictsOf = ({ also = [], cost, verdict }: GrowthTable) => [{ cost, verdict }, ...also]
+
+const grown = ({ cost, verdict: { allowed, from, grew, to, within } }: ReturnType<typeof verdictsOf>[number]): string =>
+  `${within ? "Within n log n" : "**Worse than n log n**"}: ${nameOf(cost)} grew ${grew.toFixed(2)} times from ${from.toLocaleString("en")} to ${to.toLocaleString("en")} (allowed: ${allowed.toFixed(2)}).`
+
 const growth = (result: With<GrowthTable>): ReadonlyArray<string> => {
   const metrics = [...new Set(result.rows.flatMap(({ metrics }) => Object.keys(metrics)))]
-  const { allowed, from, grew, to, within } = result.verdict
   return [
     `### ${result.name}`, "", result.about, "",
     ...table([result.of, ...metrics.map(nameOf)], result.rows.map(({ metrics: values, size }) => [size.toLocaleString("en"), ...metrics.map((metric) => number(values[metric] ?? Number.NaN))])), "",
-    `${within ? "Within n log n" : "**Worse than n log n**"}: ${nameOf(result.cost)} grew ${grew.toFixed(2)} times from ${from.toLocaleString("en")} to ${to.toLocaleString("en")} (allowed: ${allowed.toFixed(2)}). ${made(result)}`, ""
+    `${verdictsOf(result).map(grown).join(" ")} ${made(result)}`, ""
   ]
 }
 
@@ -111,7 +115,8 @@ export const warnings = ({ growth: curves, results }: Report): ReadonlyArray<str
     ...compared.filter(({ warning }) => warning === true).map(({ metric, of, ratio, to }) => `${name}: ${nameOf(metric)} of ${of} is ${ratio.median.toFixed(2)} of ${to}`),
     ...limits.filter(({ met }) => !met).map(({ arm, metric, value, ...limit }) => `${name}: ${nameOf(metric)} of ${arm} is ${number(value)}, and should be ${bound(limit)}`)
   ]),
-  ...curves.filter(({ verdict }) => !verdict.within).map(({ cost, name, verdict }) => `${name}: ${nameOf(cost)} grew ${verdict.grew.toFixed(2)} times from ${verdict.from} to ${verdict.to}: worse than n log n`)
+  ...curves.flatMap((curve) => verdictsOf(curve).filter(({ verdict }) => !verdict.within)
+    .map(({ cost, verdict }) => `${curve.name}: ${nameOf(cost)} grew ${verdict.grew.toFixed(2)} times from ${verdict.from} to ${verdict.to}: worse than n log n`))
 ]
 
 export const summary = ({ results }: Report): string => ratios(results).join("\n")

@@ -59,7 +59,9 @@ export const runScenario = async (bench: Bench, scenario: Scenario, rounds: numb
     for (let round = 0; round < count; round++) {
       for (const { measure, name } of round % 2 === 0 ? arms : arms.toReversed()) {
         bench.say(`${scenario.name}: round ${round + 1} of ${count}, ${name}`)
+        bench.profiles?.begin(scenario.name, name)
         const metrics = await measure()
+        bench.profiles?.end(metrics["events"])
         runs.set(name, [...runs.get(name) ?? [], metrics])
         print(`${scenario.name}, round ${round + 1} of ${count}, ${name}: ${inWords(metrics)}`)
       }

@@ -1,5 +1,4 @@
 /** A slot's backlog to one subscriber that answers at once (or after `delayMs`), beside the bare loop. */
-import { join } from "node:path"
 import type { Receiver } from "../processes.ts"
 import { post, prebuilt, type Requests } from "../parts/bare.ts"
 import type { Arm, Bench, Comparison, Scenario } from "../parts/Scenario.ts"
@@ -55,11 +54,3 @@ export const scenarios: ReadonlyArray<Scenario> = [
   scenario("backlog-64-signed", "The same, 64 in flight, signed.", { concurrency: 64, signed: true, rows: 100_000 }),
   scenario("slow-10ms", "A backlog to a subscriber that answers after 10 ms, 64 in flight.", { concurrency: 64, delayMs: 10, rows: 40_000 })
 ]
-
-/** One more run with a CPU profile, for `--profile`. */
-export const profiled = async (bench: Bench, folder: string, events: number): Promise<void> => {
-  const receiver = await bench.receiver()
-  const site = await Site.make(bench, bench.programs[0]!, { subscribers: [{ url: receiver.url }] })
-  await backlog(bench, site, receiver, events, { nodeFlags: ["--cpu-prof", `--cpu-prof-dir=${join(folder)}`] })
-  await site.drop()
-}

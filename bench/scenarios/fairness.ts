@@ -2,7 +2,7 @@
 import { freePort } from "../../test/support/PostgresServer.ts"
 import type { Bench, Metrics, Program, Scenario } from "../parts/Scenario.ts"
 import { backlog, drained, Site } from "../parts/Site.ts"
-import { type Receiver, startProgram, stopProgram } from "../processes.ts"
+import { type Receiver, stopProgram } from "../processes.ts"
 
 /** Rows of one commit of the offered load. */
 const PER_COMMIT = 50
@@ -20,14 +20,14 @@ const within = async (bench: Bench, program: Program, urls: ReadonlyArray<string
 /** Share of the offered events that the fast one has when the last was committed. */
 const offered = (bench: Bench, fast: Receiver, rate: number, seconds: number) => async (site: Site): Promise<Metrics> => {
   await fast.reset()
-  const running = startProgram(site.program.file, ["run"], site.environment)
+  const running = site.start()
   try {
     await site.fill(1, 1)
     await drained(bench, fast, 1, running)
     const written = await site.offer(rate / PER_COMMIT, PER_COMMIT, seconds)
     const { events } = await fast.counted()
     const { missing, peakMib, twice } = await drained(bench, fast, written + 1, running)
-    return { share: (events - 1) / written, peakMib, twice, missing }
+    return { events: written + 1, share: (events - 1) / written, peakMib, twice, missing }
   } finally {
     await stopProgram(running)
   }

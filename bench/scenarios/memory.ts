@@ -16,11 +16,11 @@ export const scenario: Scenario = {
     const requests = await prebuilt(receiver)
     const ours = async () => {
       await site.fill(rows)
-      const running = startProgram(bareFile("inMemory.ts"), [], { ...site.environment, EVENTS: String(rows), PGSTREAM_LOG_LEVEL: "warn" })
+      const running = startProgram(bareFile("inMemory.ts"), [], { ...site.environment, EVENTS: String(rows), PGSTREAM_LOG_LEVEL: "warn" }, bench.profiles?.flags())
       let out = ""
       running.child.stdout!.on("data", (text: string) => { out += text })
       await endedWithin(running, LIMIT_MS)
-      const line = out.split("\n").find((each) => each.startsWith("{\"eventsPerSecond\""))
+      const line = out.split("\n").find((each) => each.startsWith("{\"events\""))
       if (line === undefined) throw new Error(`the pipeline in memory: ${running.log()}`)
       return JSON.parse(line) as Readonly<Record<string, number>>
     }

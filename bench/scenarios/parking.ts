@@ -3,25 +3,29 @@ import { freePort } from "../../test/support/PostgresServer.ts"
 import { post, prebuilt } from "../parts/bare.ts"
 import type { Bench, Metrics, Scenario } from "../parts/Scenario.ts"
 import { acknowledged, backlog, Site, usage } from "../parts/Site.ts"
-import { cpuSeconds, rssMib, stopProgram } from "../processes.ts"
+import { cpuSeconds, rssMib, type Started, stopProgram } from "../processes.ts"
 
-/** events/s from when the slot is read to when all is acknowledged; memory early and late. */
-export const park = async (bench: Bench, site: Site, rows: number): Promise<Metrics> => {
+/** A program that has just been started, of a slot with so many rows: events/s from when it is read to when all is acknowledged; memory early and late. */
+export const kept = async (bench: Bench, site: Site, running: Started, rows: number): Promise<Metrics> => {
+  let [began, cpuBefore, early, late, cpu, peak] = [0, 0, 0, 0, 0, 0]
+  await acknowledged(site, running, (share, read) => {
+    bench.say(`${Math.round(share * 100)} % acknowledged`)
+    const now = rssMib(running.pid)
+    // The clock runs from when the slot is read: what comes before is start-up.
+    if (began === 0 && read) [began, cpuBefore] = [performance.now(), cpuSeconds(running.pid)]
+    if (share < 0.5 || early === 0) early = Math.max(early, now)
+    else late = Math.max(late, now)
+    ;[cpu, peak] = usage(running.pid, cpu, peak)
+  })
+  const seconds = (performance.now() - began) / 1_000
+  return { events: rows, eventsPerSecond: rows / seconds, cpuUs: (cpu - cpuBefore) / rows * 1e6, peakMib: peak, flat: (late || early) / early }
+}
+
+const park = async (bench: Bench, site: Site, rows: number): Promise<Metrics> => {
   await site.fill(rows)
   const running = site.start()
   try {
-    let [began, cpuBefore, early, late, cpu, peak] = [0, 0, 0, 0, 0, 0]
-    await acknowledged(site, running, (share, read) => {
-      bench.say(`${Math.round(share * 100)} % acknowledged`)
-      const now = rssMib(running.pid)
-      // The clock runs from when the slot is read: what comes before is start-up.
-      if (began === 0 && read) [began, cpuBefore] = [performance.now(), cpuSeconds(running.pid)]
-      if (share < 0.5 || early === 0) early = Math.max(early, now)
-      else late = Math.max(late, now)
-      ;[cpu, peak] = usage(running.pid, cpu, peak)
-    })
-    const seconds = (performance.now() - began) / 1_000
-    return { eventsPerSecond: rows / seconds, cpuUs: (cpu - cpuBefore) / rows * 1e6, peakMib: peak, flat: (late || early) / early }
+    return await kept(bench, site, running, rows)
   } finally {
     await stopProgram(running)
   }

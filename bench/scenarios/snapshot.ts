@@ -21,7 +21,7 @@ export const scenario: Scenario = {
     let requests: Requests | undefined = await prebuilt(receiver)
     const ours = async () => {
       await receiver.reset()
-      const running = site.start([], ["snapshot", "--tables", "orders", "--mode", "data"])
+      const running = site.start(["snapshot", "--tables", "orders", "--mode", "data"])
       const { missing: _, twice: __, ...found } = await drained(bench, receiver, rows, running)
       if (await running.ended !== 0) throw new Error(running.log())
       requests?.remove()

@@ -34,7 +34,7 @@ export const scenario: Scenario = {
               const rest = rss.slice(Math.floor(rss.length / 5))
               const third = Math.max(1, Math.floor(rest.length / 3))
               const flat = quantile(rest.slice(-third), 0.5) / quantile(rest.slice(0, third), 0.5)
-              return { eventsPerSecond: (events - 1) / ((lastMs - firstMs) / 1_000), peakMib: peak, flat, rows, twice, missing }
+              return { eventsPerSecond: (events - 1) / ((lastMs - firstMs) / 1_000), peakMib: peak, flat, events, twice, missing }
             }
             if (Date.now() - since > STALL_LIMIT_MS) throw new Error(`${events} of ${rows}: ${running.log()}`)
             bench.say(`${events.toLocaleString("en")} of ${rows.toLocaleString("en")}, ${peak.toFixed(0)} MiB at most`)

@@ -37,7 +37,7 @@ const between = async (bench: Bench, site: Site, receiver: Receiver, plugin: Plu
     try {
       const { cpuUs, missing, peakMib, requestsPerSecond, twice } = await drained(bench, receiver, 2, running)
       // One request to the next: the rows between them.
-      return { eventsPerSecond: requestsPerSecond * rows, cpuUs: cpuUs * 2 / rows, peakMib, twice, missing }
+      return { events: rows, eventsPerSecond: requestsPerSecond * rows, cpuUs: cpuUs * 2 / rows, peakMib, twice, missing }
     } finally {
       await stopProgram(running)
     }

@@ -1,7 +1,7 @@
 /** The harness of `bench/` works: its arithmetic, and some scenarios of it, short. Nothing here says how fast anything is. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
@@ -12,6 +12,7 @@ import { runScenario } from "../../bench/parts/rounds.ts"
 import type { Bench, Scenario } from "../../bench/parts/Scenario.ts"
 import { Seen } from "../../bench/parts/Seen.ts"
 import { median, quantile } from "../../bench/parts/stats.ts"
+import { summarise } from "../../bench/profile.ts"
 import { cleanEnv } from "../support/cli.ts"
 
 const root = join(import.meta.dirname, "../..")
@@ -82,6 +83,42 @@ describe("the arithmetic of the harness", () => {
     assert.deepStrictEqual(merge(report, { results: [later], growth: [] }, ["made-up"]).results, [later])
     assert.deepStrictEqual(merge(report, empty, ["made-up"]), report)
   })
+
+  it("holds each cost of a curve to n log n", () => {
+    const within = { grew: 1, from: 1, to: 10, allowed: 1.5, within: true }
+    const growth = {
+      name: "made-up", of: "things", about: "Made up.", date: "2026-11-24T12:00:00Z", load: [1, 1] as const, cost: "cpuUs", machine, arguments: "",
+      rows: [{ size: 1, metrics: { cpuUs: 5, liveCpuUs: 5 } }], verdict: within, also: [{ cost: "liveCpuUs", verdict: { ...within, grew: 9, within: false } }]
+    }
+    const report: Report = { results: [], growth: [growth] }
+    assert.deepStrictEqual(warnings(report), ["made-up: live: client CPU, µs an event grew 9.00 times from 1 to 10: worse than n log n"])
+    assert.include(markdown(report), "Within n log n: client CPU, µs an event grew 1.00 times from 1 to 10 (allowed: 1.50). **Worse than n log n**: live: client CPU")
+  })
+
+  it("says of a profile what each part and function took, and when", () => {
+    const file = join(mkdtempSync(join(tmpdir(), "pgstream-bench-profile-")), "one.cpuprofile")
+    const frame = (functionName: string, url = "", lineNumber = -1) => ({ functionName, url, lineNumber })
+    const nodes = [
+      { id: 1, callFrame: frame("(root)"), children: [2, 3, 5, 8] },
+      { id: 2, callFrame: frame("(idle)") },
+      { id: 3, callFrame: frame("send", "file:///p/dist/src/layers/http/Wire.js", 9), children: [4] },
+      { id: 4, callFrame: frame("writeBuffer") },
+      { id: 5, callFrame: frame("run", "file:///p/dist/src/main.js", 1), children: [6] },
+      { id: 6, callFrame: frame("link", "node:internal/modules/esm/module_job", 7), children: [7] },
+      { id: 7, callFrame: frame("compile") },
+      { id: 8, callFrame: frame("onStreamRead", "node:internal/stream_base_commons", 5) }
+    ]
+    writeFileSync(file, JSON.stringify({ nodes, samples: [7, 2, 3, 4, 8], timeDeltas: [100_000, 200_000, 30_000, 10_000, 60_000] }))
+    const { overTime, short } = summarise(file, 1_000)
+    rmSync(join(file, ".."), { recursive: true })
+    // Native code counts for who called it; the loader for itself, whoever asked.
+    assert.include(short, "| requests | 40 | 20.0 | 40.00 |")
+    assert.include(short, "| loading modules | 100 | 50.0 | 100.00 |")
+    assert.include(short, "| idle | 200 |  | 200.00 |")
+    assert.include(short, "| node | 60 | 30.0 | 60.00 |")
+    assert.match(short, /itself[^]*\| writeBuffer \| 10 \|[^]*with what it calls[^]*\| send layers\/http\/Wire\.js:10 \| 40 \|/)
+    assert.strictEqual(overTime.split("\n").slice(2).join("\n"), ["| 0 | 0 | 100 | 0 | 0 | 0 |", "| 250 | 200 | 0 | 60 | 40 | 0 |"].join("\n"))
+  })
 })
 
 interface Ended {
@@ -108,6 +145,7 @@ describe("the command", () => {
     assert.strictEqual(code, 2)
     assert.match(stderr, /^--only backlog: there is no such one\. There are backlog-16, .*injector\.\n$/)
     assert.match((await run("list")).stdout, /^latency +From the commit/m)
+    assert.match((await run("--profile", tmpdir(), "--write")).stderr, /^--profile and --write: .*\n$/)
   }, LIMIT_MS)
 })
 
@@ -141,10 +179,28 @@ describe.skipIf(process.env["PGSTREAM_TEST_NO_POSTGRES"] === "1")("some scenario
     assert.match(stderr, /^\[backlog-16-signed\] .* \(\d+ s\)$/m)
   }, LIMIT_MS)
 
+  it("profiles the programs of any scenario", async () => {
+    const profiles = join(folder, "profiles")
+    const { results, stdout } = await reported("profiled.json", "--only", "fairness-backlog,memory", "--profile", profiles)
+    assert.deepStrictEqual(results.map(({ rounds }) => rounds), [1, 1])
+    const names = ["fairness-backlog.alone.1", "fairness-backlog.beside.1", "memory.ours.1"]
+    assert.deepStrictEqual(readdirSync(profiles).toSorted(), names.flatMap((name) => [`${name}.cpuprofile`, `${name}.md`]))
+    for (const name of names) {
+      assert.match(readFileSync(join(profiles, `${name}.md`), "utf8"), /\| decode, body, keys \| \d+ \|[^]*\| from, ms \| idle \|[^]*\n\| 250 \|/)
+      assert.include(stdout, `## ${name}, 2,000 events\n`)
+    }
+  }, LIMIT_MS)
+
   it("makes a curve", async () => {
     const { growth, stdout } = await reported("growth.json", "growth", "--only", "transaction")
     assert.deepStrictEqual(growth.map(({ rows }) => rows.map(({ size }) => size)), [[1, 10, 100]])
     assert.match(stdout, /^### transaction$/m)
     assert.match(stdout, /n log n\**: client CPU, µs an event grew/)
+  }, LIMIT_MS)
+
+  it("keeps events for an endpoint that is dead, and measures another beside them", async () => {
+    const { growth } = await reported("parked.json", "growth", "--only", "parked", "--most", "1000")
+    assert.deepStrictEqual(growth.map(({ also, rows }) => [rows.length, also?.map(({ cost }) => cost)]), [[1, ["liveCpuUs"]]])
+    for (const [metric, value] of Object.entries(growth[0]!.rows[0]!.metrics)) assert.isTrue(Number.isFinite(value) && value > 0, `${metric} ${value}`)
   }, LIMIT_MS)
 })
