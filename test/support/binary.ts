@@ -44,6 +44,8 @@ export interface ProgramOptions {
   readonly storeUrl?: string
   /** More settings, for the env file. */
   readonly settings?: Readonly<Record<string, string>>
+  /** What `buildBinary` answers. Default: the sources. */
+  readonly binary?: string
 }
 
 const following = "Following the slot."
@@ -83,14 +85,14 @@ export const makeProgram = async (options: ProgramOptions): Promise<Program> => 
     all.push(running)
     return running
   }
-  const start = (...args: ReadonlyArray<string>) => kept(started(["run", "-c", envFile, ...args]))
+  const start = (...args: ReadonlyArray<string>) => kept(started(["run", "-c", envFile, ...args], {}, options.binary))
   const startFailing = (failPoint: string, count: number) =>
     kept(started(["run", "-c", envFile, "--log-level", "warn"], { TEST_FAIL_POINT: failPoint, TEST_FAIL_COUNT: String(count) }, failing))
-  const command = ([name = "", ...args]: ReadonlyArray<string>) => launch([name, "-c", envFile, ...args]).ended
+  const command = ([name = "", ...args]: ReadonlyArray<string>) => launch([name, "-c", envFile, ...args], {}, process.cwd(), options.binary).ended
   return {
     slot: options.slot, apiPort, healthPort, envFile,
     command: (...args) => command(args),
-    launched: (name, ...args) => kept(started([name, "-c", envFile, ...args])),
+    launched: (name, ...args) => kept(started([name, "-c", envFile, ...args], {}, options.binary)),
     init: async (...args) => {
       const ended = await command(["init", ...args])
       if (ended.code !== 0) throw new Error(`pgstream init ended with ${ended.code}: ${ended.stderr}`)
