@@ -39,9 +39,8 @@ const LOADER: readonly [part: string, pattern: RegExp] = ["loading modules", /^n
 const OTHERS: ReadonlyArray<readonly [part: string, pattern: RegExp]> = [
   ["undici", /\/undici\//], ["effect", /\/(?:effect|@effect)\//], ["node", /^node:/]
 ]
-const BY_NAME: Readonly<Record<string, string>> = {
-  "(garbage collector)": "garbage collector", "(idle)": IDLE, "(program)": "native, system calls"
-}
+const NATIVE = "native, system calls"
+const BY_NAME: ReadonlyMap<string, string> = new Map([["(garbage collector)", "garbage collector"], ["(idle)", IDLE], ["(program)", NATIVE]])
 /** What is in files, ours or installed: Node's own functions and native ones do not say for whom they work. */
 const MODULE = /^(?:file:|\/)(?!.*\/node_modules\/effect\/)/
 /** Functions in a table; ms of a row of the table over time. */
@@ -52,14 +51,14 @@ const SHOWN_SHARE = 0.01
 
 /** From the sample up to the root. */
 const partOf = (chain: ReadonlyArray<Frame>): string => {
-  const named = BY_NAME[chain[0]?.functionName ?? ""]
+  const named = BY_NAME.get(chain[0]?.functionName ?? "")
   if (named !== undefined) return named
   for (const { url } of chain) {
     const found = url === "" ? undefined : [LOADER, ...OURS].find(([, pattern]) => pattern.test(url))
     if (found !== undefined) return found[0]
   }
   const other = OTHERS.find(([, pattern]) => chain.some(({ url }) => pattern.test(url)))
-  return other?.[0] ?? "native, system calls"
+  return other?.[0] ?? NATIVE
 }
 
 const nameOf = ({ functionName, lineNumber, url }: Frame): string =>

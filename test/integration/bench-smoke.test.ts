@@ -102,7 +102,8 @@ describe("the arithmetic of the harness", () => {
       { id: 1, callFrame: frame("(root)"), children: [2, 3, 5, 8] },
       { id: 2, callFrame: frame("(idle)") },
       { id: 3, callFrame: frame("send", "file:///p/dist/src/layers/http/Wire.js", 9), children: [4] },
-      { id: 4, callFrame: frame("writeBuffer") },
+      // Named as what each object has.
+      { id: 4, callFrame: frame("valueOf") },
       { id: 5, callFrame: frame("run", "file:///p/dist/src/main.js", 1), children: [6] },
       { id: 6, callFrame: frame("link", "node:internal/modules/esm/module_job", 7), children: [7] },
       { id: 7, callFrame: frame("compile") },
@@ -116,7 +117,7 @@ describe("the arithmetic of the harness", () => {
     assert.include(short, "| loading modules | 100 | 50.0 | 100.00 |")
     assert.include(short, "| idle | 200 |  | 200.00 |")
     assert.include(short, "| node | 60 | 30.0 | 60.00 |")
-    assert.match(short, /itself[^]*\| writeBuffer \| 10 \|[^]*with what it calls[^]*\| send layers\/http\/Wire\.js:10 \| 40 \|/)
+    assert.match(short, /itself[^]*\| valueOf \| 10 \|[^]*with what it calls[^]*\| send layers\/http\/Wire\.js:10 \| 40 \|/)
     assert.strictEqual(overTime.split("\n").slice(2).join("\n"), ["| 0 | 0 | 100 | 0 | 0 | 0 |", "| 250 | 200 | 0 | 60 | 40 | 0 |"].join("\n"))
   })
 })
