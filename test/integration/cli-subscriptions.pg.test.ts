@@ -212,6 +212,7 @@ describe("a store elsewhere, and a source that does not answer", () => {
   const env = { PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL: database.url }
 
   it("list and add need the store alone", async () => {
+    database.psql("DELETE FROM pgstream.checkpoint")
     const added = await pgstream(["subscriptions", "add", `${base}/away`, ...away], env)
     assert.strictEqual(added.code, 0, added.stderr)
     const listed = await pgstream(["subscriptions", "list", ...away], env)
@@ -220,10 +221,19 @@ describe("a store elsewhere, and a source that does not answer", () => {
     assert.include(listed.stderr, "states of the endpoints cannot be read now")
   })
 
-  it("what is done to an endpoint of a stream needs the source, and says so", async () => {
+  it("what is done to an endpoint of a stream needs its name, and says so where nobody knows it", async () => {
     const { code, stderr } = await pgstream(["subscriptions", "pause", `${base}/away`, ...away], env)
     assert.strictEqual(code, 1)
     assert.match(stderr, /Cannot reach the store, or the source that names the stream[\s\S]*StoreUnavailable\n$/)
+  })
+
+  it("the store names the stream where it knows one of this slot, for whoever asks", async () => {
+    database.psql(`INSERT INTO pgstream.checkpoint(stream, position) VALUES ('4711/${slot}', '0/1')`)
+    const listed = await pgstream(["deliveries", "list", "--endpoint", `${base}/away`, ...away], env)
+    assert.strictEqual(listed.code, 0, listed.stderr)
+    const { code, stderr } = await pgstream(["subscriptions", "pause", `${base}/away`, ...away], env)
+    assert.strictEqual(code, 0, stderr)
+    assert.strictEqual(database.psql("SELECT stream FROM pgstream.endpoint_streams WHERE paused").trim(), `4711/${slot}`)
     assert.strictEqual((await pgstream(["subscriptions", "remove", `${base}/away`, ...away], env)).code, 0)
   })
 })

@@ -5,11 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { CurrentStream } from "../../services/CurrentStream.ts"
 import { EndpointStore } from "../../services/EndpointStore.ts"
 import * as AddressGuardLive from "../http/AddressGuardLive.ts"
 import * as WebhookTransportHttp from "../http/WebhookTransportHttp.ts"
 import * as EndpointTestsLive from "../pipeline/EndpointTestsLive.ts"
-import * as SlotSource from "../postgres/replication/SlotSource.ts"
 import * as Sql from "../postgres/Sql.ts"
 import * as ApiTokensPg from "../postgres/store/ApiTokensPg.ts"
 import * as EndpointStorePg from "../postgres/store/EndpointStorePg.ts"
@@ -17,6 +17,7 @@ import * as MigrationsStore from "../postgres/store/MigrationsStore.ts"
 import * as SubscriptionStorePg from "../postgres/store/SubscriptionStorePg.ts"
 import type { AppSettings } from "../settings/Resolve.ts"
 import * as SettingsLive from "../settings/SettingsLive.ts"
+import * as CurrentStreamOrStored from "./CurrentStreamOrStored.ts"
 import * as DeliveryToolsLive from "./DeliveryToolsLive.ts"
 
 const NOTHING_CHANGED = "Nothing was changed."
@@ -56,21 +57,18 @@ const ready = Layer.effectDiscard(Effect.gen(function*() {
   if (problem !== undefined) return yield* problem
 }))
 
-const endpoints = (settings: AppSettings) =>
-  Layer.effect(
-    EndpointStore,
-    Effect.flatMap(Effect.cached(SlotSource.identify(settings.source)), (identify) => EndpointStorePg.make(identify))
-  )
+const endpoints = Layer.effect(EndpointStore, Effect.flatMap(CurrentStream, ({ identify }) => EndpointStorePg.make(identify)))
 
 export const adminLayer = (settings: AppSettings) =>
   Layer.mergeAll(
     SubscriptionStorePg.layer,
-    endpoints(settings),
+    endpoints,
     ApiTokensPg.layer,
-    DeliveryToolsLive.layer(settings),
+    DeliveryToolsLive.layer,
     AddressGuardLive.layer,
     EndpointTestsLive.layer.pipe(Layer.provide(WebhookTransportHttp.layer))
   ).pipe(
+    Layer.provideMerge(CurrentStreamOrStored.layer(settings)),
     Layer.provideMerge(ready),
     Layer.provide(Sql.layerStore),
     Layer.provide(SettingsLive.layer(settings))
