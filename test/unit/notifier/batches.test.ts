@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { endpoint, Harness, idOf, rows } from "./Harness.ts"
+import { commit, endpoint, Harness, idOf, insert, row, rows } from "./Harness.ts"
 
 const batched = (more = {}) => endpoint("e", { batch: { maxEvents: 3, maxDelayMs: 200 }, ...more })
 
@@ -62,5 +62,26 @@ describe("Notifier, batches", () => {
     harness.change("e", endpoint("e"))
     harness.pass(100)
     assert.deepStrictEqual(harness.requests.map(({ id }) => id), [idOf(1), idOf(2)])
+  })
+
+  it("are neither full nor due by events that were withdrawn while they gathered", () => {
+    const some = new Harness({ endpoints: [batched()], rows: { e: ["x", "y"] } })
+    some.offer([insert(1, 0, "a"), commit(1, { upserted: [], removed: ["y"] }), insert(2, 0, "b"), commit(2, { upserted: [row("y", "e")], removed: [] })])
+    some.unsubscribe("x")
+    some.offer(rows(3, "c"))
+    some.pass(0)
+    assert.isEmpty(some.requests)
+    some.offer(rows(4, "d"))
+    assert.deepStrictEqual(some.requests.map(({ items }) => items), [[idOf(1), idOf(3), idOf(4)]])
+
+    const all = new Harness({ endpoints: [batched()], rows: { e: ["x"] } })
+    all.offer([insert(1, 0, "a"), commit(1, { upserted: [row("z", "e")], removed: [] })])
+    all.pass(150)
+    all.unsubscribe("x")
+    all.offer(rows(2, "b"))
+    all.pass(190)
+    assert.isEmpty(all.requests)
+    all.pass(20)
+    assert.deepStrictEqual(all.requests.map(({ items }) => items), [[idOf(2)]])
   })
 })

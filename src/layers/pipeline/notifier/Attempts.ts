@@ -131,10 +131,13 @@ export class Attempts {
     if (first === undefined) return
     for (const entry of entries) this.takeOff(entry, now)
     const link = this.began(now)
-    const body = Batch.write(entries, Math.floor(now / 1_000))
+    const memory = this.core.spare.take(Batch.roomFor(entries))
+    const body = Batch.write(entries, Math.floor(now / 1_000), memory)
     const { endpointId, epoch } = first
-    link.connection.send({ id: Batch.idOf(first.id, entries.length), body, sequence: 0, endpointId, epoch }, (result) =>
-      this.answeredAll(entries, link, result))
+    link.connection.send({ id: Batch.idOf(first.id, entries.length), body, sequence: 0, endpointId, epoch }, (result) => {
+      this.core.spare.put(memory)
+      this.answeredAll(entries, link, result)
+    })
     this.core.hit?.("dispatcher.after_send")
   }
 

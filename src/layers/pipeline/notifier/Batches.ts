@@ -11,6 +11,26 @@ import { compare } from "./Position.ts"
 /** Bytes of bodies in one batch at most (one larger body goes alone). */
 const BATCH_BYTES = 4 * 1024 * 1024
 
+interface Batch {
+  readonly entries: Array<Entry>
+  bytes: number
+}
+
+const fits = ({ bytes, entries }: Batch, entry: Entry, limits: BatchLimits): boolean =>
+  entries.length === 0 ||
+  (entries.length < limits.maxEvents && entry.epoch === entries[0]!.epoch && bytes + entry.body.byteLength <= BATCH_BYTES)
+
+const add = (batch: Batch, entry: Entry): void => {
+  batch.entries.push(entry)
+  batch.bytes += entry.body.byteLength
+}
+
+/** What gathered mostly is: it was ready in the order of the stream. */
+const isInOrder = (entries: ReadonlyArray<Entry>): boolean => {
+  for (let i = 1; i < entries.length; i++) if (compare(entries[i - 1]!, entries[i]!) > 0) return false
+  return true
+}
+
 export class Batches {
   private readonly lanes: LaneList
   private readonly now: () => number
@@ -25,13 +45,17 @@ export class Batches {
 
   /** When the batch that gathers has to go, ms; `undefined`: none does. */
   dueAtMs(limits: BatchLimits): number | undefined {
-    this.gathered = this.gathered.filter((entry) => entry.where === "gathered")
+    if (this.gathered.length > 0 && this.gathered[0]!.where !== "gathered") this.forgetLeft()
     return this.gathered.length === 0 ? undefined : this.sinceMs + limits.maxDelayMs
   }
 
   /** What is ready gathers. Returns one that has to go alone, if it comes first. */
   gather(limits: BatchLimits): Entry | undefined {
-    while (this.gathered.length < limits.maxEvents) {
+    for (;;) {
+      if (this.gathered.length >= limits.maxEvents) {
+        this.forgetLeft()
+        if (this.gathered.length >= limits.maxEvents) return undefined
+      }
       const entry = this.lanes.nextReady()
       if (entry === undefined) return undefined
       if (entry.alone) return entry
@@ -39,7 +63,6 @@ export class Batches {
       entry.where = "gathered"
       this.gathered.push(entry)
     }
-    return undefined
   }
 
   /** `flying`: entries with a request out. There are enough of the others to fill a batch. */
@@ -49,35 +72,42 @@ export class Batches {
 
   /** The next batch, in order of the stream; what does not fit gathers on. */
   take(limits: BatchLimits): ReadonlyArray<Entry> {
-    const waiting = this.gathered.filter((entry) => entry.where === "gathered")
-    const first = waiting[0]
-    if (first === undefined) return []
-    const batch: Array<Entry> = []
-    const inBatch = new Set<Entry>()
-    let bytes = 0
-    const fits = (entry: Entry): boolean =>
-      batch.length < limits.maxEvents && entry.epoch === first.epoch && (batch.length === 0 || bytes + entry.body.byteLength <= BATCH_BYTES)
-    const add = (entry: Entry): void => {
-      batch.push(entry)
-      inBatch.add(entry)
-      bytes += entry.body.byteLength
+    const batch: Batch = { entries: [], bytes: 0 }
+    const rest: Array<Entry> = []
+    for (const entry of this.gathered) {
+      if (entry.where !== "gathered") continue
+      if (fits(batch, entry, limits)) add(batch, entry)
+      else rest.push(entry)
     }
-    for (const entry of waiting) if (fits(entry)) add(entry)
-    // Behind those, as far as only they hold them.
-    for (let i = 0; i < batch.length && batch.length < limits.maxEvents; i++) {
-      for (const next of this.lanes.nextOf(batch[i]!)) {
-        if (next.where !== "waiting" || next.alone || inBatch.has(next)) continue
-        if (fits(next) && this.lanes.isHeldOnlyBy(next, inBatch)) add(next)
+    this.gathered = rest
+    this.addHeld(batch, limits)
+    this.sinceMs = this.now()
+    return isInOrder(batch.entries) ? batch.entries : batch.entries.sort(compare)
+  }
+
+  /** Behind those in the batch, as far as only they hold them. */
+  private addHeld(batch: Batch, limits: BatchLimits): void {
+    const { entries } = batch
+    let inBatch: Set<Entry> | undefined
+    for (let i = 0; i < entries.length && entries.length < limits.maxEvents; i++) {
+      for (const next of this.lanes.nextOf(entries[i]!)) {
+        if (next.where !== "waiting" || next.alone || !fits(batch, next, limits)) continue
+        inBatch ??= new Set(entries)
+        if (inBatch.has(next) || !this.lanes.isHeldOnlyBy(next, inBatch)) continue
+        add(batch, next)
+        inBatch.add(next)
       }
     }
-    this.gathered = waiting.filter((entry) => !inBatch.has(entry))
-    this.sinceMs = this.now()
-    return batch.sort(compare)
   }
 
   /** No batches any more, or other limits: what gathered is ready again. */
   release(): void {
     for (const entry of this.gathered) if (entry.where === "gathered") this.lanes.makeReady(entry)
     this.gathered = []
+  }
+
+  /** Those that went elsewhere meanwhile. */
+  private forgetLeft(): void {
+    if (this.gathered.some((entry) => entry.where !== "gathered")) this.gathered = this.gathered.filter((entry) => entry.where === "gathered")
   }
 }

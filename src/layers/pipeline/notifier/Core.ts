@@ -10,6 +10,7 @@ import { randomBytes } from "node:crypto"
 import { SLAB_BYTES } from "../../../domain/Body.ts"
 import * as Rules from "../../../domain/Rules.ts"
 import type { Slab } from "../../../domain/Slabs.ts"
+import { SpareMemory } from "../../../domain/SpareMemory.ts"
 import { Settlement, type Ticket } from "../../../domain/Settlement.ts"
 import type { StreamId } from "../../../domain/StreamId.ts"
 import type { FailPoint } from "../../../services/FailPoints.ts"
@@ -31,6 +32,8 @@ import type { Withdrawn } from "./Withdrawn.ts"
  */
 export const READY_ENOUGH = 2_048
 export const READY_FEW = 1_024
+/** Memory of bodies of batches that is kept while none is in it. */
+const SPARE_BYTES = 8 * 1024 * 1024
 
 /** What a test may set: rules, chance. Production provides nothing. */
 export interface NotifierGrips {
@@ -88,6 +91,8 @@ export class Core {
   readonly settlement: Settlement
   readonly cursors = new Cursors()
   readonly alarms: Alarms
+  /** For the bodies of batches. */
+  readonly spare = new SpareMemory(SPARE_BYTES)
   /** The last that was dispatched: one object, changed in place. */
   readonly reached: { commitLsn: number; ordinal: number }
   /** Parked keys are being loaded: nothing of the table or of segments is fed yet. */
