@@ -2,7 +2,8 @@
  * The circuit breaker of one endpoint: whether requests may start. A plain state machine without a clock; times in ms.
  *
  * - closed → open: `breakerFailures` failures in a row, or `breakerRatePercent` of the last `breakerWindow` answers,
- *   and it has been so for `MIN_DOWN_MS` (a receiver that restarts is no reason).
+ *   and it has been so for `MIN_DOWN_MS` (a receiver that restarts is no reason). Until then it is *doubtful* after so many
+ *   failures in a row: one request at a time, `DOUBT_PAUSE_MS` apart, so that one that refuses costs nobody a second of CPU.
  * - open → half-open: after a pause that doubles from `breakerPauseMs` to `breakerPauseMaxMs`, jittered; or when the
  *   pause is over that the receiver asked for.
  * - half-open, one request at a time: → closed at the first that is alive, → open for longer at a failure.
@@ -33,6 +34,9 @@ export const MIN_DOWN_MS = 1_000
 /** A pause asked for up to this, ms, holds requests back; the breaker opens for a longer one. */
 const SHORT_PAUSE_MS = 1_000
 
+/** Between two requests while it is doubtful, ms. */
+export const DOUBT_PAUSE_MS = 100
+
 const NEVER = -1
 
 export class Breaker {
@@ -44,6 +48,8 @@ export class Breaker {
 
   private readonly policy: BreakerPolicy
   private inRow = 0
+  /** While it is doubtful: no request before. */
+  private doubtUntilMs = 0
   /** The first request since the last that was alive. */
   private triedSinceMs = NEVER
   /** Since when so many of the window are failures. */
@@ -62,6 +68,11 @@ export class Breaker {
     this.window = new Uint8Array(policy.breakerWindow)
   }
 
+  /** Closed, and as many have failed in a row as would open it. */
+  get doubtful(): boolean {
+    return this.inRow >= this.policy.breakerFailures && this.state === "closed"
+  }
+
   /** `state` at `nowMs`. */
   look(nowMs: number): BreakerState {
     if (this.state === "open" && nowMs >= this.wakeAtMs) this.state = "half-open"
@@ -70,6 +81,12 @@ export class Breaker {
 
   started(nowMs: number): void {
     if (this.triedSinceMs === NEVER) this.triedSinceMs = nowMs
+    if (this.doubtful) this.doubtUntilMs = nowMs + DOUBT_PAUSE_MS
+  }
+
+  /** Whole ms until the next request may start: what is smaller than a clock tells would be waited for for ever. */
+  waitMs(nowMs: number): number {
+    return Math.ceil(Math.max(0, this.holdUntilMs - nowMs, this.doubtful ? this.doubtUntilMs - nowMs : 0))
   }
 
   /**
@@ -82,7 +99,8 @@ export class Breaker {
     if (health === "alive") return this.alive(nowMs)
     if (this.state === "half-open") return this.open(nowMs, random())
     this.inRow++
-    this.started(nowMs)
+    if (this.triedSinceMs === NEVER) this.triedSinceMs = nowMs
+    if (this.inRow === this.policy.breakerFailures) this.doubtUntilMs = nowMs + DOUBT_PAUSE_MS
     this.count(1)
     const ill = this.isIll()
     if (!ill) this.illSinceMs = NEVER

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "vitest"
-import { Breaker, type BreakerPolicy, MIN_DOWN_MS } from "../../../src/domain/Breaker.ts"
+import { Breaker, type BreakerPolicy, DOUBT_PAUSE_MS, MIN_DOWN_MS } from "../../../src/domain/Breaker.ts"
 
 const policy: BreakerPolicy = {
   breakerFailures: 3, breakerRatePercent: 50, breakerWindow: 10, breakerPauseMs: 1_000, breakerPauseMaxMs: 8_000
@@ -23,6 +23,22 @@ describe("Breaker", () => {
     assert.strictEqual(breaker.state, "closed")
     assert.isTrue(breaker.answered("down", 0, 100 + MIN_DOWN_MS, most))
     assert.strictEqual(breaker.look(100 + MIN_DOWN_MS), "open")
+  })
+
+  it("is doubtful after as many failures as would open it: one request each 100 ms, until one is alive", () => {
+    const breaker = new Breaker(policy)
+    breaker.started(100)
+    for (let n = 0; n < 2; n++) breaker.answered("down", 0, 100, most)
+    assert.deepStrictEqual([breaker.doubtful, breaker.waitMs(100)], [false, 0])
+    breaker.answered("down", 0, 100, most)
+    assert.deepStrictEqual([breaker.doubtful, breaker.waitMs(100), breaker.waitMs(200)], [true, DOUBT_PAUSE_MS, 0])
+    // Those that were in flight change nothing.
+    for (let n = 0; n < 60; n++) breaker.answered("down", 0, 190, most)
+    assert.strictEqual(breaker.waitMs(200), 0)
+    breaker.started(200)
+    assert.strictEqual(breaker.waitMs(210), 90)
+    assert.isFalse(breaker.answered("alive", 0, 210, most))
+    assert.deepStrictEqual([breaker.state, breaker.doubtful, breaker.waitMs(210)], ["closed", false, 0])
   })
 
   it("counts from the first request that was not answered: one that hangs is as down as one that refuses", () => {

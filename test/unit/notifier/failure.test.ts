@@ -15,6 +15,18 @@ describe("Notifier, failures of its own", () => {
     assert.strictEqual(harness.position, 350)
   })
 
+  it("costs one that refuses few requests, however many lanes it has, and finds it again at once", () => {
+    let down = true
+    const harness = new Harness({ endpoints: [endpoint("e", { order: "none" })], latencyMs: 1, otherwise: () => ({ status: down ? 503 : 200 }) })
+    for (let n = 0; n < 200; n++) harness.offer(rows(1 + 5 * n, "a", "b", "c", "d", "e"))
+    harness.pass(700)
+    // 10 in a row, those that were in flight then, and one each 100 ms.
+    assert.isAtMost(harness.sent.length, 10 + 4 + 7)
+    down = false
+    harness.pass(250)
+    assert.isAbove(new Set(harness.ids).size, 900)
+  })
+
   it("ends with a defect of a callback's, and never goes on as if nothing had happened", () => {
     const harness = new Harness({ endpoints: [endpoint("e")], hit: (name) => {
       if (name === "parked.before_write") throw new Error("a bug")

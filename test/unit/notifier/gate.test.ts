@@ -39,6 +39,18 @@ describe("GateLive", () => {
     }
   })
 
+  it("lets one at a time go while it is doubtful", () => {
+    const gate = made()
+    for (let n = 0; n < notifierDefaults.breakerFailures; n++) {
+      assert.deepStrictEqual([gate.isWide, gate.limit(8, 1_000)], [true, 8])
+      gate.started(1_000)
+      assert.isFalse(gate.answered(refusedConnection, 1_000))
+    }
+    assert.deepStrictEqual([gate.state, gate.isWide, gate.limit(8, 1_000), gate.waitMs(1_000)], ["closed", false, 1, 100])
+    gate.answered(status(200), 1_100)
+    assert.deepStrictEqual([gate.isWide, gate.limit(8, 1_100), gate.waitMs(1_100)], [true, 8, 0])
+  })
+
   it("obeys Retry-After of 429 and 503, at most for a day", () => {
     for (const code of [429, 503]) {
       const gate = made()

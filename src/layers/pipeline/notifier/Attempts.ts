@@ -67,7 +67,7 @@ export class Attempts {
   private get limit(): number {
     const { mode, endpoint } = this.owner
     const most = mode === "total" ? 1 : endpoint.concurrency
-    return this.gate.state === "closed" ? most : this.gate.limit(most, this.core.now())
+    return this.gate.isWide ? most : this.gate.limit(most, this.core.now())
   }
 
   /** Nothing waits, and a request could start. */

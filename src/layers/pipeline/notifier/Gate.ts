@@ -5,13 +5,15 @@
 import type { AttemptResult } from "../../../domain/Delivery.ts"
 import type { Endpoint } from "../../../domain/Subscription.ts"
 
-/** closed: all may go · open: none until `wakeAtMs` · half-open: one at a time, until one is accepted. */
+/** closed: all may go, or one after the other while it is doubtful · open: none until `wakeAtMs` · half-open: one at a time, until one is accepted. */
 export type GateState = "closed" | "open" | "half-open"
 
 export interface Gate {
   readonly state: GateState
   /** While it is open: when it becomes half-open. */
   readonly wakeAtMs: number
+  /** All may go: `limit` is `concurrency`. */
+  readonly isWide: boolean
   /** Requests in flight at most, now: 0, 1 or `concurrency`. */
   limit(concurrency: number, nowMs: number): number
   /** ms until the next request may start; 0: now. */

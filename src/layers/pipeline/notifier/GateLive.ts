@@ -36,14 +36,18 @@ export class GateLive implements Gate {
     return this.breaker.wakeAtMs
   }
 
+  get isWide(): boolean {
+    return this.breaker.state === "closed" && !this.breaker.doubtful
+  }
+
   limit(concurrency: number, nowMs: number): number {
     const { breaker } = this
-    if (breaker.state === "closed") return concurrency
-    return breaker.look(nowMs) === "open" ? 0 : 1
+    if (this.isWide) return concurrency
+    return breaker.state !== "closed" && breaker.look(nowMs) === "open" ? 0 : 1
   }
 
   waitMs(nowMs: number): number {
-    const heldMs = Math.max(0, this.breaker.holdUntilMs - nowMs)
+    const heldMs = this.breaker.waitMs(nowMs)
     return this.limiter === undefined ? heldMs : Math.max(heldMs, this.limiter.waitMs(nowMs))
   }
 
