@@ -39,6 +39,8 @@ export interface LoadedKeys extends ParkedKeys {
   readonly state: ParkedState
   /** Of its body as it is stored. */
   readonly bytes: number
+  /** When its row was written, by the store's clock, ms since 1970: attempts and retries leave it as it is. */
+  readonly parkedAtMs: number
 }
 
 /** Stream order inside one endpoint: (commitLsn, ordinal), exclusive. */

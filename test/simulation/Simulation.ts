@@ -228,7 +228,8 @@ const layerOf = (world: World, time: VirtualTime) => {
     write: pauses(plan.writeMs / 2),
     scan: pauses(plan.scanMs / 2),
     fails: () => (random.chance(plan.storeFails) ? random.pick(["before", "after"] as const) : "no"),
-    page: () => random.int(1, plan.pageRows)
+    page: () => random.int(1, plan.pageRows),
+    now: () => time.now
   }
   return NotifierLayer.layer.pipe(Layer.provide(Layer.mergeAll(
     Layer.succeed(WebhookTransport, transportOf(world, time)),

@@ -130,6 +130,8 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries | Dea
         const [stream, endpoint] = [newStream(), randomUUID()]
         const rows = [1, 2, 3].map((n) => parked(endpoint, n, 0))
         yield* store.write(stream, rows)
+        const [written] = yield* store.loadKeys(stream, undefined, 1)
+        assert.approximately(written!.parkedAtMs, Date.now(), 60_000)
         const tried: ParkedDelivery = { ...rows[0]!, attempts: 9, retries: 8, dueAtMs: 1_790_000_001_000, lastError: "timeout after 10 s" }
         const dead: ParkedDelivery = { ...rows[1]!, state: "dead", lastError: "HTTP 400" }
         yield* store.update(stream, [{ ...tried, attempts: 5 }, tried, dead, parked(endpoint, 99, 0)])
@@ -138,6 +140,7 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries | Dea
         assert.deepStrictEqual(keys.map((row) => [row.commitLsn, row.state, row.keys]), [
           [1, "waiting", rows[0]!.keys], [2, "dead", []], [3, "waiting", rows[2]!.keys]
         ])
+        assert.strictEqual(keys[0]!.parkedAtMs, written!.parkedAtMs)
         yield* store.update(stream, [{ ...dead, state: "waiting" }])
         assert.strictEqual((yield* store.scan(stream, endpoint, undefined, 10)).length, 3)
       }))
@@ -159,10 +162,11 @@ export const suite = <E>(name: string, layer: Layer.Layer<ParkedDeliveries | Dea
           after = { endpointId: last.endpointId, cursor: at(last) }
         }
         assert.deepStrictEqual(seen.map((row) => [row.endpointId, row.ordinal]), endpoints.flatMap((endpoint) => [3, 5, 7].map((n) => [endpoint, n])))
-        assert.deepStrictEqual(seen[0], { endpointId: endpoints[0]!, id: parked("", 3, 3).id, keys: rows[0]!.keys, commitLsn: 3, ordinal: 3, state: "waiting", bytes: seen[0]!.bytes })
+        const { bytes, parkedAtMs } = seen[0]!
+        assert.deepStrictEqual(seen[0], { endpointId: endpoints[0]!, id: parked("", 3, 3).id, keys: rows[0]!.keys, commitLsn: 3, ordinal: 3, state: "waiting", bytes, parkedAtMs })
         // What encrypts it comes on top.
-        assert.isAtLeast(seen[0]!.bytes, rows[0]!.body.byteLength)
-        assert.isAtMost(seen[0]!.bytes, rows[0]!.body.byteLength + 64)
+        assert.isAtLeast(bytes, rows[0]!.body.byteLength)
+        assert.isAtMost(bytes, rows[0]!.body.byteLength + 64)
       }))
 
     it.effect("loads ids of dead ones only from a place on, keys of all that wait", () =>

@@ -17,6 +17,8 @@ export interface StoreTiming {
   readonly fails: () => "no" | "before" | "after"
   /** Rows of a page at most. */
   readonly page: () => number
+  /** Its clock, ms. */
+  readonly now: () => number
 }
 
 const isAfter = (row: ParkedDelivery, cursor: ParkedCursor | undefined): boolean =>
@@ -26,6 +28,8 @@ const isAfter = (row: ParkedDelivery, cursor: ParkedCursor | undefined): boolean
 /** What is durable: one stream. Keys are `<endpoint> <event id>`. */
 export class SimulatedStore {
   readonly rows = new Map<string, ParkedDelivery>()
+  /** When a row was written first, ms. */
+  private readonly parkedAt = new Map<string, number>()
 
   get(endpoint: string, id: string): ParkedDelivery | undefined {
     return this.rows.get(`${endpoint} ${id}`)
@@ -52,7 +56,9 @@ export class SimulatedStore {
         call(timing.write(), "write", () => {
           for (const row of batch) {
             const key = `${row.endpointId} ${row.id}`
-            if (!this.rows.has(key)) this.rows.set(key, { ...row, body: Uint8Array.from(row.body) })
+            if (this.rows.has(key)) continue
+            this.rows.set(key, { ...row, body: Uint8Array.from(row.body) })
+            this.parkedAt.set(key, timing.now())
           }
         }),
       scan: (_stream, endpoint, after, limit) =>
@@ -87,7 +93,10 @@ export class SimulatedStore {
               (row.endpointId === after.endpointId && isAfter(row, after.cursor)))
             .sort((a, b) => (a.endpointId < b.endpointId ? -1 : a.endpointId > b.endpointId ? 1 : inStreamOrder(a, b)))
             .slice(0, Math.min(limit, timing.page()))
-            .map((row) => ({ ...row, bytes: row.body.byteLength, keys: row.state === "dead" ? [] : row.keys })), false)
+            .map((row) => ({
+              ...row, bytes: row.body.byteLength, keys: row.state === "dead" ? [] : row.keys,
+              parkedAtMs: this.parkedAt.get(`${row.endpointId} ${row.id}`) ?? 0
+            })), false)
     })
   }
 }

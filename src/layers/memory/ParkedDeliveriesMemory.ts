@@ -86,8 +86,8 @@ const make = (tables: ParkedTables["Service"]) => {
               .filter((row) => isAfter(row, after?.endpointId === id ? after.cursor : undefined))
               .sort(inStreamOrder)
           )
-        return all.slice(0, endOfPage(all, limit)).map(({ body, endpointId, id, keys, commitLsn, ordinal, state }) => ({
-          endpointId, id, commitLsn, ordinal, state, bytes: body.byteLength, keys: state === "dead" ? [] : keys
+        return all.slice(0, endOfPage(all, limit)).map(({ body, endpointId, id, keys, commitLsn, ordinal, parkedAtMs, state }) => ({
+          endpointId, id, commitLsn, ordinal, state, parkedAtMs, bytes: body.byteLength, keys: state === "dead" ? [] : keys
         }))
       })
   })

@@ -98,6 +98,8 @@ export interface HarnessOptions {
   readonly gone?: ReadonlyArray<string>
   /** Recorded before it started. */
   readonly ranges?: ReadonlyArray<SequenceRange>
+  /** When it starts; 1,000,000 if not given. */
+  readonly startMs?: number
   /** Notices that a process before has told: kind and endpoint. */
   readonly told?: ReadonlyArray<string>
 }
@@ -122,7 +124,7 @@ interface Changed {
 }
 
 export class Harness {
-  readonly time = new VirtualTime(1_000_000)
+  readonly time: VirtualTime
   readonly store: SimulatedStore
   readonly segments: SimulatedSegments
   readonly ranges = new SimulatedRanges()
@@ -139,6 +141,8 @@ export class Harness {
   readonly updates: Array<CheckpointUpdate> = []
   flying = 0
   mostFlying = 0
+  /** Connections that are open, by endpoint: one for each that the Notifier knows. */
+  readonly connections: Array<string> = []
   failure: Cause.Cause<unknown> | undefined
   private notifying: Notifying | undefined
   private readonly watchers: Array<Queue.Queue<Changed>> = []
@@ -154,6 +158,7 @@ export class Harness {
   constructor(options: HarnessOptions = {}) {
     this.ranges.ranges.push(...options.ranges ?? [])
     this.options = options
+    this.time = new VirtualTime(options.startMs ?? 1_000_000)
     this.gone = new Set(options.gone)
     this.told = new Set(options.told)
     this.store = options.store ?? new SimulatedStore()
@@ -270,7 +275,7 @@ export class Harness {
   private dependencies() {
     const half = (this.options.writeMs ?? 2) / 2
     const timing: StoreTiming = {
-      write: () => [half, half], scan: () => [half, half], page: () => 1_000,
+      write: () => [half, half], scan: () => [half, half], page: () => 1_000, now: () => this.time.now,
       fails: () => (this.options.storeFails?.() === true ? "before" : "no")
     }
     return Layer.mergeAll(
@@ -344,7 +349,18 @@ export class Harness {
     }
   }
 
-  private transport() {
+  /** Counts what is opened and closed. */
+  private transport(): WebhookTransport["Service"] {
+    const { open } = this.scripted()
+    return WebhookTransport.of({
+      open: (endpoint) => Effect.acquireRelease(
+        Effect.tap(open(endpoint), () => Effect.sync(() => this.connections.push(endpoint.id))),
+        () => Effect.sync(() => this.connections.splice(this.connections.indexOf(endpoint.id), 1))
+      )
+    })
+  }
+
+  private scripted(): WebhookTransport["Service"] {
     return scripted({
       beforeCommit: 0,
       later: (ms, run) => this.time.later(ms, run),

@@ -66,7 +66,7 @@ describe("FeedRound", () => {
 describe("FutureRows", () => {
   it("gives each row once, in order, when the stream is there, and skips its event once", () => {
     const future = new FutureRows()
-    for (const lsn of [10, 20, 30]) future.add({ ...row(lsn), state: "waiting", bytes: 1 })
+    for (const lsn of [10, 20, 30]) future.add({ ...row(lsn), state: "waiting", bytes: 1, parkedAtMs: 0 })
     const reached: Array<number> = []
     const reach = (commitLsn: number, ordinal: number) => future.reach({ commitLsn, ordinal }, (one) => reached.push(one.commitLsn))
     reach(20, 0)

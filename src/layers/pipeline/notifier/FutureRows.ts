@@ -11,6 +11,7 @@ export interface FutureRow extends Placed {
   readonly keys: ReadonlyArray<Key>
   readonly state: ParkedState
   readonly bytes: number
+  readonly parkedAtMs: number
 }
 
 export class FutureRows {

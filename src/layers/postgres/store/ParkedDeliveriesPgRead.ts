@@ -50,12 +50,12 @@ export const keysPage = (
   idsFrom: Lsn.Lsn
 ) => {
   // The length of a body is known without reading it.
-  const columns = sql.literal("d.endpoint_id, d.event_id, d.commit_lsn, d.ordinal, d.state, d.keys, octet_length(d.body) AS bytes")
+  const columns = sql.literal("d.endpoint_id, d.event_id, d.commit_lsn, d.ordinal, d.state, d.keys, d.parked_at, octet_length(d.body) AS bytes")
   const isAfter = sql`(d.endpoint_id, d.commit_lsn, d.ordinal)
     > (${endpoint}::uuid, ${Lsn.format(after.commitLsn)}::pg_lsn, ${String(after.ordinal)}::bigint)`
   const first = sql`ORDER BY d.endpoint_id, d.commit_lsn, d.ordinal FETCH FIRST (${String(limit)}::bigint) ROWS WITH TIES`
   return sql<KeysRow>`
-    SELECT d.endpoint_id, d.event_id, d.commit_lsn::text AS commit_lsn, d.ordinal, d.state, d.bytes,
+    SELECT d.endpoint_id, d.event_id, d.commit_lsn::text AS commit_lsn, d.ordinal, d.state, d.bytes, d.parked_at,
       CASE WHEN d.state = 'waiting' THEN d.keys ELSE '' END AS keys
     FROM (
       (SELECT ${columns} FROM pgstream.webhook_deliveries d WHERE d.stream = ${stream} AND d.state = 'waiting'

@@ -26,6 +26,7 @@ export interface DeliveryRow {
 export type KeysRow = Pick<DeliveryRow, "event_id" | "commit_lsn" | "ordinal" | "state" | "keys"> & {
   readonly endpoint_id: string
   readonly bytes: number
+  readonly parked_at: Date
 }
 
 /** `leaf,root,definition,value` of each key, separated by semicolons. Exact: numbers print so that they read back. */
@@ -77,5 +78,6 @@ export const keysOf = (row: KeysRow): LoadedKeys => ({
   commitLsn: lsnOf(row.commit_lsn),
   ordinal: Number(row.ordinal),
   state: row.state,
-  bytes: row.bytes
+  bytes: row.bytes,
+  parkedAtMs: row.parked_at.getTime()
 })
