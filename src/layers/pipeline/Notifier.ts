@@ -153,8 +153,8 @@ export const layer = Layer.effect(
         read: (lanes) => fork(SegmentReader.read({ core, store: log, scans }, lanes))
       }
       const directory = Directory.make({
-        parts: { core, parked, segments, ranges, work }, store, log, endpoints, transport, scope, counts: from.counts,
-        epochSeed: from.epochSeed
+        parts: { core, parked, segments, ranges, work }, store, log, endpoints, transport, scope, definitions,
+        counts: from.counts, epochSeed: from.epochSeed
       })
       /** `undefined`: it has no subscription. */
       const known = (id: EndpointId) =>
@@ -192,7 +192,7 @@ export const layer = Layer.effect(
       fork(segments.loop)
       fork(ranges.loop)
       fork(fates.loop)
-      fork(Watch.loop({ core, lanes: directory.lanes, states, endpoints }))
+      fork(Watch.loop({ core, directory, states, endpoints }))
       fork(core.cursors.loop(log, core.stream))
       fork(directory.follow)
       yield* Scope.addFinalizer(scope, Effect.sync(() => {

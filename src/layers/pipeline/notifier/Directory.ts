@@ -1,6 +1,7 @@
 /**
  * The endpoints of one open Notifier: opened when the first event or parked row of one comes, opened anew when one
- * changes, withdrawn when one goes. Connections live in scopes of their own, below the Notifier's.
+ * changes, withdrawn when one goes, let go of when nothing of one is left. Connections live in scopes of their own,
+ * below the Notifier's.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -15,11 +16,15 @@ import type { WebhookTransport } from "../../../services/WebhookTransport.ts"
 import type { NumberRange } from "../../../domain/Segment.ts"
 import type { ParkedDeliveries, ParkedDeliveriesError } from "../../../services/ParkedDeliveries.ts"
 import type { Segments, SegmentsError } from "../../../services/Segments.ts"
+import type { DefinitionsInForce } from "../../../services/SubscriptionCache.ts"
 import type { Directory } from "./Dispatcher.ts"
 import { EndpointLanes } from "./EndpointLanes.ts"
 import type { LanesParts } from "./LanesState.ts"
 import { LanesLink } from "./LanesLink.ts"
 import { untilDone } from "./ParkWriter.ts"
+
+/** Endpoints that ended whose counts are remembered: only SQL that names the id of one brings it back. */
+const ENDED_COUNTS = 10_000
 
 export interface DirectoryOptions {
   readonly parts: LanesParts
@@ -27,6 +32,7 @@ export interface DirectoryOptions {
   readonly log: Segments["Service"]
   readonly endpoints: Endpoints["Service"]
   readonly transport: WebhookTransport["Service"]
+  readonly definitions: Pick<DefinitionsInForce, "current">
   readonly counts: ReadonlyMap<EndpointId, EndpointCount>
   readonly epochSeed: string | undefined
   readonly scope: Scope.Scope
@@ -46,12 +52,29 @@ const nobody = (id: EndpointId): Endpoint => ({
 export interface OpenDirectory extends Directory {
   /** Takes over what changes at the endpoints. Never ends by itself. */
   readonly follow: Effect.Effect<void, NotifierError>
+  /**
+   * Lets go of those that ended: no definition where the stream is names them, nothing of them is in flight, in memory or
+   * on its way to the store, and their last number is with the commit that gave it.
+   */
+  retire(): void
 }
 
+/** Of one that ended: everything that was begun is over. */
+const isLeft = (lanes: EndpointLanes): boolean =>
+  lanes.gone && !lanes.counted && !lanes.erasing && lanes.isQuiet && lanes.attempts.link.inFlight === 0
+
 export const make = (options: DirectoryOptions): OpenDirectory => {
-  const { parts, store, log, endpoints, transport, counts, epochSeed, scope } = options
+  const { parts, store, log, endpoints, transport, counts, definitions, epochSeed, scope } = options
   const { core } = parts
   const lanes = new Map<EndpointId, EndpointLanes>()
+  const withFuture = new Set<EndpointLanes>()
+  /** Ended, and gone from the store. */
+  const ended = new Set<EndpointLanes>()
+  /** The last numbers of those that were let go of. */
+  const endedCounts = new Map<EndpointId, EndpointCount>()
+
+  const countOf = (id: EndpointId): EndpointCount =>
+    endedCounts.get(id) ?? counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
 
   const link = Effect.fnUntraced(function*(endpoint: Endpoint) {
     const own = yield* Scope.fork(scope)
@@ -67,10 +90,14 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
       (cause) => new NotifierError({ operation: `read endpoint ${id}`, cause })
     ))
     const endpoint = found ?? nobody(id)
-    const opened = new EndpointLanes(
-      parts, endpoint, yield* link(endpoint),
-      counts.get(id) ?? { count: 0, epoch: firstEpoch(epochSeed, id) ?? core.grips.newEpoch() }
-    )
+    const connection = yield* link(endpoint)
+    const meanwhile = lanes.get(id)
+    if (meanwhile !== undefined) {
+      connection.retire()
+      return meanwhile
+    }
+    const opened = new EndpointLanes(parts, endpoint, connection, countOf(id))
+    endedCounts.delete(id)
     lanes.set(id, opened)
     if (found === undefined) yield* end(opened)
     // What changed meanwhile was told to nobody.
@@ -92,7 +119,10 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
   const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
     gone.end()
     const parked = yield* Effect.mapError(forget(gone), (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
-    if (gone.gone) gone.table.cleared()
+    if (gone.gone) {
+      gone.table.cleared()
+      ended.add(gone)
+    }
     gone.tellWithdrawn()
     yield* Effect.logInfo("An endpoint has no subscription any more: it ended.").pipe(
       Effect.annotateLogs({ endpointId: gone.id, parked })
@@ -104,6 +134,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     if (there === undefined) return
     if (endpoint === undefined) return yield* end(there)
     if (!there.gone && sendsAlike(there.endpoint, endpoint)) return
+    ended.delete(there)
     there.configure(endpoint, yield* link(endpoint))
     yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events wait in the store." : "Endpoint settings changed.").pipe(
       Effect.annotateLogs({ endpointId: id })
@@ -115,5 +146,26 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     Effect.mapError((cause) => new NotifierError({ operation: "follow endpoints", cause }))
   )
 
-  return { lanes, withFuture: new Set(), open, follow }
+  const letGo = (gone: EndpointLanes): void => {
+    lanes.delete(gone.id)
+    ended.delete(gone)
+    withFuture.delete(gone)
+    gone.budget.clear()
+    gone.attempts.link.retire()
+    endedCounts.set(gone.id, { count: gone.count, epoch: gone.epoch })
+    for (const id of endedCounts.keys()) {
+      if (endedCounts.size <= ENDED_COUNTS) break
+      endedCounts.delete(id)
+    }
+  }
+
+  const retire = (): void => {
+    if (ended.size === 0 || core.loading) return
+    const found = [...ended].filter(isLeft)
+    if (found.length === 0) return
+    const named = new Set(definitions.current().map(({ endpointId }) => endpointId))
+    for (const gone of found) if (!named.has(gone.id)) letGo(gone)
+  }
+
+  return { lanes, withFuture, open, follow, retire }
 }

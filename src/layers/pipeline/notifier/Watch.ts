@@ -1,11 +1,12 @@
 /**
- * What is looked at once a second, or once a minute, for all endpoints: budgets of what waits for them, and barriers that
- * have waited for long.
+ * What is looked at once a second for all endpoints: budgets of what waits for them, barriers that have waited for long,
+ * and whether anything is left of those that ended.
  */
 import * as Effect from "effect/Effect"
 import type { Endpoints } from "../../../services/Endpoints.ts"
 import type { EndpointStates, EndpointStatesError } from "../../../services/EndpointStates.ts"
 import type { Core } from "./Core.ts"
+import type { OpenDirectory } from "./Directory.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { untilDone } from "./ParkWriter.ts"
 
@@ -17,23 +18,24 @@ const NONE = Infinity
 
 export interface WatchOptions {
   readonly core: Core
-  readonly lanes: ReadonlyMap<string, EndpointLanes>
+  readonly directory: Pick<OpenDirectory, "lanes" | "retire">
   readonly states: EndpointStates["Service"]
   readonly endpoints: Endpoints["Service"]
 }
 
 /** Never ends by itself; fails when the stream was taken over. */
 export const loop = (options: WatchOptions): Effect.Effect<never, EndpointStatesError> => {
-  const barriers = new Map<EndpointLanes, number>()
+  const barriers = new WeakMap<EndpointLanes, number>()
   return Effect.gen(function*() {
     yield* Effect.sleep(PAUSE_MS)
-    const { core, lanes } = options
+    const { core, directory } = options
     core.holdStream("store budget", core.settings.storeBudgetBytes > 0 && core.waitingBytes > core.settings.storeBudgetBytes)
-    for (const each of lanes.values()) {
+    for (const each of directory.lanes.values()) {
       lookAtBarriers(core, each, barriers)
       const suspended = lookAtBudget(options, each)
       if (suspended !== undefined) yield* suspended
     }
+    directory.retire()
   }).pipe(Effect.forever)
 }
 
@@ -74,7 +76,7 @@ const blockedOf = ({ id, mode }: EndpointLanes): string =>
     ? `The first event of endpoint ${id}, whose order is total, has waited for an hour, and holds up all that come after it.`
     : `Something that holds a whole table (a TRUNCATE, a schema event, a row without a key) has waited for an hour for endpoint ${id}, and holds up what comes after it.`
 
-const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: Map<EndpointLanes, number>): void => {
+const lookAtBarriers = (core: Core, lanes: EndpointLanes, since: WeakMap<EndpointLanes, number>): void => {
   const now = core.now()
   const known = since.get(lanes)
   const from = known === NONE ? undefined : known
