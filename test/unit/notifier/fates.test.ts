@@ -31,7 +31,7 @@ const started = (disableAfterMs = 5 * DAY) =>
     const clock = yield* Clock.Clock
     const states = yield* EndpointStates
     const endpoints = yield* Endpoints
-    const id = tables.subscribe(`http://user:secret@${randomUUID()}.example/hook?token=secret`, "", "", []).endpointId
+    const { endpointId: id, url } = tables.subscribe(`http://user:secret@${randomUUID()}.example/hook?token=secret`, "", "", [])
     const told: Array<Notice | string> = []
     let writes = 0
     const run = Effect.gen(function*() {
@@ -48,7 +48,7 @@ const started = (disableAfterMs = 5 * DAY) =>
     const answer = (fates: Fates.EndpointFates, code: number) =>
       Effect.map(Clock.currentTimeMillis, (now) => fates.answered(id, status(code), now))
     const since = Effect.map(states.failing(stream), (all) => all.get(id))
-    return { id, run, answer, since, told, endpoint: () => endpoints.get(id)!, writes: () => writes }
+    return { id, run, answer, since, told, endpoint: () => endpoints.get(id)!, writes: () => writes, end: () => tables.unsubscribe(url, "", "") }
   })
 
 it.effect("410 disables the endpoint at once, says so once, and resuming begins anew", () =>
@@ -143,4 +143,17 @@ it.effect("writes what changed at most once in ten seconds, and nothing for what
     yield* TestClock.adjust("10 seconds")
     assert.strictEqual(writes(), 2)
     assert.isUndefined(yield* since)
+  }).pipe(Effect.provide(layer)))
+
+it.effect("of an endpoint that ended nothing is written, nor is it disabled, by what was in flight", () =>
+  Effect.gen(function*() {
+    const { answer, end, run, since, told, writes } = yield* started()
+    const fates = yield* run
+    yield* answer(fates, 503)
+    end()
+    yield* TestClock.adjust("1 millis")
+    const before = told.length
+    for (const status of [503, 410]) yield* answer(fates, status)
+    yield* TestClock.adjust("1 minute")
+    assert.deepStrictEqual([writes(), yield* since, told.slice(before)], [0, undefined, []])
   }).pipe(Effect.provide(layer)))

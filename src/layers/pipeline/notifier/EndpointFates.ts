@@ -78,6 +78,8 @@ export class EndpointFates {
       if (this.failing.size > 0 && this.failing.delete(id)) this.touch(id)
       return
     }
+    // The last request of one that ended.
+    if (this.options.endpoints.get(id) === undefined) return
     if (endsEndpoint(result)) return this.end(id, "its receiver answered 410 Gone")
     const { disableAfterMs } = this.options
     const run = this.failing.get(id)
