@@ -7,7 +7,11 @@ import * as Context from "effect/Context"
 /**
  * - endpoint_disabled, endpoint_suspended: it gets nothing until it is resumed.
  * - first_dead_letter: of an endpoint since the last time that it had none.
- * - barrier_waiting: a TRUNCATE or schema event has waited an hour for what is parked before it.
+ * - barrier_waiting: for an hour something in the table of parked deliveries has held up what comes after it: what holds a
+ *   whole table; with order `total` any row; or so many rows that the reader of segments waits. The hour counts from when
+ *   the row was parked, across restarts; of too many rows from when this process saw it. A barrier that waits in segments
+ *   is none of these: it is read, and then in the table, unless its endpoint is paused, disabled, suspended or down. Then
+ *   the endpoint is what waits.
  * - slot_near_loss: Postgres will soon give the slot up (max_slot_wal_keep_size).
  */
 export type NoticeKind =

@@ -11,6 +11,15 @@ import type { FeedSchedule } from "./FeedSchedule.ts"
 import { FutureRows } from "./FutureRows.ts"
 import { before, compare, earlier, END, type Placed, START } from "./Position.ts"
 
+interface StoredRow extends Placed {
+  readonly keys: ReadonlyArray<Key>
+  /** ms since 1970. */
+  readonly parkedAtMs?: number
+}
+
+/** It holds a whole table, or all that there is. */
+const isBarrier = (keys: ReadonlyArray<Key>): boolean => keys.some(({ leaf, value }) => value === WHOLE || leaf === EVERYTHING)
+
 export class TableSide {
   readonly future = new FutureRows()
   /** Rows that the lanes or the write buffer have in hand, by event id. */
@@ -23,6 +32,8 @@ export class TableSide {
   round: FeedRound | undefined
   /** The last round stopped at rows that are later than what the reader of the segments, or the stream, has reached. */
   limited = false
+  /** Of the rows that were found in the table, when the first was parked, ms since 1970; Infinity: none was found. */
+  readonly foundSince = { barrier: Infinity, any: Infinity }
   private readonly parked: ParkedKeys
   /** Before the first row that a round may find. */
   private low: Placed = END
@@ -62,18 +73,26 @@ export class TableSide {
 
   /** One of them is in hand: it is being tried, or waits in the lanes for what is. */
   get hasBarrierInHand(): boolean {
-    for (const { keys, stored } of this.known.values()) {
-      if (stored && keys.some(({ leaf, value }) => value === WHOLE || leaf === EVERYTHING)) return true
-    }
+    for (const { keys, stored } of this.known.values()) if (stored && isBarrier(keys)) return true
     return false
   }
 
-  /** A row in the table that is not in the lanes. */
-  addStored(row: Placed & { readonly keys: ReadonlyArray<Key> }): void {
+  /** A row in the table that is not in the lanes. `parkedAtMs`: it was found there. */
+  addStored(row: StoredRow): void {
+    const { foundSince } = this
+    const parkedAtMs = row.parkedAtMs ?? Infinity
+    foundSince.any = Math.min(foundSince.any, parkedAtMs)
+    if (parkedAtMs < foundSince.barrier && isBarrier(row.keys)) foundSince.barrier = parkedAtMs
     this.unloaded++
     this.low = earlier(this.low, row)
     if (compare(row, this.high) > 0) this.high = row
     this.addKeys(row.keys)
+  }
+
+  /** None of them waits any more. */
+  forgetFound(): void {
+    this.foundSince.barrier = Infinity
+    this.foundSince.any = Infinity
   }
 
   /** A row may be there that is not to be loaded yet, or was not before. */
@@ -93,7 +112,7 @@ export class TableSide {
   }
 
   /** These are all that wait in the table, whatever was known of it. Those that the stream brings again are still to come. */
-  replace(rows: ReadonlyArray<Placed & { readonly id: string; readonly keys: ReadonlyArray<Key> }>): void {
+  replace(rows: ReadonlyArray<StoredRow & { readonly id: string }>): void {
     this.parked.clear()
     this.unloaded = 0
     this.low = END
