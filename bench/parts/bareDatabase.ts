@@ -10,8 +10,8 @@ export interface BareDatabase {
   readonly url: string
   readonly session: Session
   slot(plugin: "pgoutput" | "wal2json"): Promise<string>
-  /** A slot that begins where the other one does. */
-  copy(slot: string): Promise<string>
+  /** Of a slot that begins where this one does, and ends with it. */
+  reading(slot: string, use: (slot: string) => Metrics): Promise<Metrics>
   dropSlot(slot: string): Promise<void>
   drop(): void
 }
@@ -26,22 +26,24 @@ export const bareDatabase = async (bench: Bench, sql = ""): Promise<BareDatabase
   const session = openSession(server, name)
   let slots = 0
   const named = () => `${name}_${slots++}`
+  const dropSlot = async (slot: string): Promise<void> => {
+    await session.ask(`DO $$ BEGIN FOR i IN 1 .. 100 LOOP
+      EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND active);
+      PERFORM pg_sleep(0.05); END LOOP; PERFORM pg_drop_replication_slot('${slot}'); END $$`)
+  }
   return {
-    name, url: server.url(name), session,
+    name, url: server.url(name), session, dropSlot,
     slot: async (plugin) => {
       const slot = named()
       await session.ask(`SELECT pg_create_logical_replication_slot('${slot}', '${plugin}')`)
       return slot
     },
-    copy: async (from) => {
+    reading: async (from, use) => {
       const slot = named()
       await session.ask(`SELECT pg_copy_logical_replication_slot('${from}', '${slot}')`)
-      return slot
-    },
-    dropSlot: async (slot) => {
-      await session.ask(`DO $$ BEGIN FOR i IN 1 .. 100 LOOP
-        EXIT WHEN NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = '${slot}' AND active);
-        PERFORM pg_sleep(0.05); END LOOP; PERFORM pg_drop_replication_slot('${slot}'); END $$`)
+      const found = use(slot)
+      await dropSlot(slot)
+      return found
     },
     drop: () => {
       session.end()

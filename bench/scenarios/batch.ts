@@ -22,12 +22,7 @@ export const scenario: Scenario = {
           return { ...found, eventsARequest: found["eventsPerSecond"]! / found["requestsPerSecond"]! }
         } },
         { name: "single", measure: () => backlog(bench, single, receiver, rows) },
-        { name: "bare", measure: async () => {
-          const slot = await database.copy(base)
-          const found = readAll(database, slot, "body", rows)
-          await database.dropSlot(slot)
-          return found
-        } }
+        { name: "bare", measure: () => database.reading(base, (slot) => readAll(database, slot, "body", rows)) }
       ],
       comparisons: [
         { metric: "eventsPerSecond", of: "batch", to: "bare", goal: { atLeast: 0.6 }, warn: { atLeast: 0.3 } },

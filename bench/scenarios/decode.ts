@@ -13,16 +13,10 @@ const scenario = (plugin: "pgoutput" | "wal2json", micros: number): Scenario => 
     await database.session.ask(`CALL fill(${rows})`)
     const end = await database.session.ask("SELECT pg_current_wal_lsn()")
     const server = await bench.server()
-    const copied = (read: (slot: string) => Readonly<Record<string, number>>) => async () => {
-      const slot = await database.copy(base)
-      const found = read(slot)
-      await database.dropSlot(slot)
-      return found
-    }
     return {
       arms: [
-        { name: "ours", measure: copied((slot) => readAll(database, slot, "decode", rows)) },
-        { name: "pg_recvlogical", measure: copied((slot) => recvlogical(server, database.name, slot, plugin, end, rows)) }
+        { name: "ours", measure: () => database.reading(base, (slot) => readAll(database, slot, "decode", rows)) },
+        { name: "pg_recvlogical", measure: () => database.reading(base, (slot) => recvlogical(server, database.name, slot, plugin, end, rows)) }
       ],
       comparisons: [{ metric: "eventsPerSecond", of: "ours", to: "pg_recvlogical", goal: { atLeast: 1 }, warn: { atLeast: 0.5 } }],
       limits: [{ arm: "ours", metric: "cpuUs", atMost: micros }],

@@ -1,7 +1,7 @@
 /** An endpoint that is dead: how fast its events are kept, and in how much memory. The clock runs to the acknowledgement. */
 import { freePort } from "../../test/support/PostgresServer.ts"
 import { post, prebuilt } from "../parts/bare.ts"
-import type { Bench, Metrics, Scenario } from "../parts/Scenario.ts"
+import type { Bench, Comparison, Metrics, Scenario } from "../parts/Scenario.ts"
 import { acknowledged, backlog, Site, usage } from "../parts/Site.ts"
 import { cpuSeconds, rssMib, type Started, stopProgram } from "../processes.ts"
 
@@ -49,8 +49,11 @@ export const scenario: Scenario = {
         ...sites.map((site) => ({ name: site.program.name, measure: () => park(bench, site, rows) })),
         { name: "bare", measure: () => post(bench, receiver, requests, { events: bench.size(100_000, 2_000), concurrency: 64 }) }
       ],
-      comparisons: [{ metric: "eventsPerSecond", of: "ours", to: "bare", goal: { atLeast: 0.5 }, warn: { atLeast: 0.25 } }],
-      limits: [{ arm: "ours", metric: "peakMib", atMost: 256 }],
+      comparisons: bench.programs.flatMap(({ name }): ReadonlyArray<Comparison> => [
+        { metric: "eventsPerSecond", of: name, to: "bare", goal: { atLeast: 0.5 }, warn: { atLeast: 0.25 } },
+        ...(name === "ours" ? [] : [{ metric: "eventsPerSecond", of: "ours", to: name }])
+      ]),
+      limits: [{ arm: "ours", metric: "peakMib", atMost: 256 }, { arm: "ours", metric: "flat", atMost: 1.1 }],
       end: async () => {
         requests.remove()
         for (const site of sites) await site.drop()
