@@ -1,11 +1,12 @@
 /** The shapes in force, by oid, by name and by schema, and the tree of parents and children. */
+import { identifier } from "./SqlText.ts"
 import type { ShapeColumn, TableShape } from "./TableShape.ts"
 
 const key = (schema: string, name: string): string => `${schema}\u0000${name}`
 
 /** As Postgres quotes an identifier in a type's name. Reserved words are not told apart: a look mends those. */
 const quoted = (name: string): string =>
-  /^[a-z_][a-z0-9_$]*$/.test(name) ? name : `"${name.replaceAll(`"`, `""`)}"`
+  /^[a-z_][a-z0-9_$]*$/.test(name) ? name : identifier(name)
 
 export class ShapeTables {
   readonly #byOid = new Map<number, TableShape>()

@@ -10,6 +10,7 @@
  */
 import * as Result from "effect/Result"
 import { nearest } from "./Nearest.ts"
+import { identifier } from "./SqlText.ts"
 
 /** Literal pieces with a `*` between each two: one piece is a name, `["a", ""]` is `a*`. */
 type Part = ReadonlyArray<string>
@@ -104,7 +105,7 @@ export const split = (text: string): ReadonlyArray<string> => {
   return current === "" ? out : [...out, current]
 }
 
-const written = (name: string): string => (/^[^\s.,*"]+$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`)
+const written = (name: string): string => (/^[^\s.,*"]+$/.test(name) ? name : identifier(name))
 
 /** The pattern that means this table alone. */
 export const format = ({ name, schema }: { readonly schema: string; readonly name: string }): string =>

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Condition from "../../domain/Condition.ts"
+import { identifier } from "../../domain/SqlText.ts"
 import type { CatalogTable } from "../../domain/TablePattern.ts"
 import { TableCatalog, TableCatalogError } from "../../services/TableCatalog.ts"
 import { SourceSql } from "./Sql.ts"
@@ -31,8 +32,6 @@ const tables = `
 const schemas = `SELECT nspname AS name FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_(temp|toast)' ORDER BY nspname COLLATE "C"`
 
 type Row = Omit<CatalogTable, "partitionOf"> & { readonly parent: number | null }
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const LOCKED = "55P03"
 
@@ -73,7 +72,7 @@ export const layer: Layer.Layer<TableCatalog, never, SourceSql> = Layer.effect(
           yield* sql`SET TRANSACTION READ ONLY`
           yield* sql.unsafe(`SET LOCAL statement_timeout = ${PLAN_TIMEOUT_MS}`)
           yield* sql.unsafe(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`)
-          yield* sql.unsafe(`EXPLAIN SELECT 1 FROM ONLY ${quoted(schema)}.${quoted(name)} WHERE ${Condition.sql(condition)}`)
+          yield* sql.unsafe(`EXPLAIN SELECT 1 FROM ONLY ${identifier(schema)}.${identifier(name)} WHERE ${Condition.sql(condition)}`)
         }))
         return yield* plan.pipe(
           Effect.as(undefined),

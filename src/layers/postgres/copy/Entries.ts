@@ -1,6 +1,6 @@
 /** An entry of the schema log by its id. */
 import type { SchemaLogEntry } from "../../../domain/TableShape.ts"
-import { literal } from "../replication/Checks.ts"
+import { literal } from "../../../domain/SqlText.ts"
 import type { Row } from "../replication/Session.ts"
 
 export const select = (id: string): string => `

@@ -1,7 +1,7 @@
 /** The SQL of a copy. Text in, text out; every name is quoted, every value a literal of its column's type. */
 import type { Bound } from "../../../domain/copy/Ranges.ts"
 import * as Mark from "../../../domain/copy/Mark.ts"
-import { literal } from "../replication/Checks.ts"
+import { identifier, literal } from "../../../domain/SqlText.ts"
 
 export interface KeyColumn {
   readonly name: string
@@ -9,15 +9,13 @@ export interface KeyColumn {
   readonly type: string
 }
 
-export const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
 export const qualified = (table: { readonly schema: string; readonly table: string }): string =>
-  `${quoted(table.schema)}.${quoted(table.table)}`
+  `${identifier(table.schema)}.${identifier(table.table)}`
 
 const row = (parts: ReadonlyArray<string>): string => (parts.length === 1 ? parts[0]! : `(${parts.join(", ")})`)
 
 const columnsOf = (key: ReadonlyArray<KeyColumn>): string =>
-  key.length === 0 ? "ctid" : row(key.map(({ name }) => quoted(name)))
+  key.length === 0 ? "ctid" : row(key.map(({ name }) => identifier(name)))
 
 const valuesOf = (key: ReadonlyArray<KeyColumn>, values: ReadonlyArray<string>): string =>
   key.length === 0
@@ -25,7 +23,7 @@ const valuesOf = (key: ReadonlyArray<KeyColumn>, values: ReadonlyArray<string>):
     : row(key.map(({ type }, i) => `${literal(values[i] ?? "")}::${type}`))
 
 const orderOf = (key: ReadonlyArray<KeyColumn>): string =>
-  key.length === 0 ? "" : ` ORDER BY ${key.map(({ name }) => quoted(name)).join(", ")}`
+  key.length === 0 ? "" : ` ORDER BY ${key.map(({ name }) => identifier(name)).join(", ")}`
 
 export interface Selected {
   readonly from: Bound
@@ -53,7 +51,7 @@ export const selectRows = (
   columns: ReadonlyArray<string>,
   selected: Selected
 ): string => {
-  const list = ["xmin", ...(key.length === 0 ? ["ctid"] : []), ...columns.map(quoted)].join(", ")
+  const list = ["xmin", ...(key.length === 0 ? ["ctid"] : []), ...columns.map(identifier)].join(", ")
   return `SELECT ${list} FROM ONLY ${qualified(table)}${conditionOf(key, selected)}${orderOf(key)}`
 }
 
@@ -64,7 +62,7 @@ export const selectBound = (
   to: Bound,
   rows: number
 ): string => {
-  const list = key.map(({ name }, i) => `${quoted(name)} AS k${i}`).join(", ")
+  const list = key.map(({ name }, i) => `${identifier(name)} AS k${i}`).join(", ")
   const condition = conditionOf(key, { from, to, where: undefined })
   return `SELECT ${list} FROM ONLY ${qualified(table)}${condition}${orderOf(key)} OFFSET ${rows - 1} LIMIT 1`
 }

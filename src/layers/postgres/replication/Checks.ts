@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Lsn from "../../../domain/Lsn.ts"
 import * as PostgresUrl from "../../../domain/PostgresUrl.ts"
+import { literal } from "../../../domain/SqlText.ts"
 import { type Plugin, SourceError } from "../../../services/ChangeSource.ts"
 import { allowPlugin } from "./allowPlugin.ts"
 import { identifySession, type System } from "./createSlot.ts"
@@ -22,8 +23,6 @@ export interface Checked {
   /** `wal_sender_timeout`, ms; 0: none. */
   readonly walSenderTimeoutMs: number
 }
-
-export const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`
 
 const WHO = "pgstream"
 

@@ -4,6 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as PostgresUrl from "../../../domain/PostgresUrl.ts"
+import { literal } from "../../../domain/SqlText.ts"
 import { type Plugin, SourceError } from "../../../services/ChangeSource.ts"
 import * as Session from "./Session.ts"
 import { fromCause, ServerError } from "./sourceErrors.ts"
@@ -39,7 +40,7 @@ export const allowPlugin = Effect.fnUntraced(function*(session: Session.Session,
   const libraries = row?.["libraries"] ?? null
   if (libraries === null || names(libraries).includes(plugin)) return undefined
   const list = [...names(libraries).filter((name) => name !== ""), plugin]
-    .map((name) => `'${name.replaceAll("'", "''")}'`)
+    .map(literal)
     .join(", ")
   const set = `SET output_plugin_libraries = ${list}`
   yield* Session.query(session, set).pipe(

@@ -4,6 +4,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Lsn from "../../../domain/Lsn.ts"
 import * as PostgresUrl from "../../../domain/PostgresUrl.ts"
+import { identifier, literal } from "../../../domain/SqlText.ts"
 import { type Plugin, SourceError } from "../../../services/ChangeSource.ts"
 import { allowPlugin } from "./allowPlugin.ts"
 import * as Session from "./Session.ts"
@@ -81,8 +82,6 @@ export const identifySystem = (url: Redacted.Redacted<string>): Effect.Effect<Sy
     Effect.scoped
   )
 
-const quote = (name: string): string => `"${name.replaceAll('"', '""')}"`
-
 const refused =
   (target: PostgresUrl.ConnectionTarget, slotName: string, plugin: Plugin) =>
   (cause: ServerError | SourceError): SourceError => {
@@ -99,7 +98,7 @@ const refused =
       case "42710":
         return because(
           "SlotExists",
-          `Use it, or drop it: SELECT pg_drop_replication_slot('${slotName.replaceAll("'", "''")}')`
+          `Use it, or drop it: SELECT pg_drop_replication_slot(${literal(slotName)})`
         )
       case "53400":
         return because(
@@ -152,7 +151,7 @@ export const createSlot = Effect.fn("createSlot")(function*(
   const session = yield* openControl(target, true)
   yield* identifySession(session)
   yield* allowPlugin(session, options.plugin)
-  const sql = `CREATE_REPLICATION_SLOT ${quote(options.slotName)} LOGICAL ${options.plugin} EXPORT_SNAPSHOT`
+  const sql = `CREATE_REPLICATION_SLOT ${identifier(options.slotName)} LOGICAL ${options.plugin} EXPORT_SNAPSHOT`
   const [row] = yield* Session.query(session, sql).pipe(
     Effect.onInterrupt(() => Effect.promise(() => session.cancel())),
     Effect.mapError(refused(target, options.slotName, options.plugin))

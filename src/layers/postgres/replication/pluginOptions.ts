@@ -3,9 +3,8 @@
  * plugin hand out.
  */
 import * as Lsn from "../../../domain/Lsn.ts"
-import { type Checked, literal } from "./Checks.ts"
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
+import { identifier, literal } from "../../../domain/SqlText.ts"
+import type { Checked } from "./Checks.ts"
 
 export const pluginOptions = (
   checked: Pick<Checked, "plugin" | "publications" | "serverVersion">
@@ -21,7 +20,7 @@ export const pluginOptions = (
       ]
     : [
         ["proto_version", "1"],
-        ["publication_names", checked.publications.map(quoted).join(",")],
+        ["publication_names", checked.publications.map(identifier).join(",")],
         ...(checked.serverVersion >= 140_000 ? [["messages", "true"] as const] : []),
         ...(checked.serverVersion >= 160_000 ? [["origin", "any"] as const] : [])
       ]
@@ -31,6 +30,6 @@ export const startCommand = (
   from: Lsn.Lsn,
   checked: Pick<Checked, "plugin" | "publications" | "serverVersion">
 ): string => {
-  const options = pluginOptions(checked).map(([name, value]) => `${quoted(name)} ${literal(value)}`)
-  return `START_REPLICATION SLOT ${quoted(slotName)} LOGICAL ${Lsn.format(from)} (${options.join(", ")})`
+  const options = pluginOptions(checked).map(([name, value]) => `${identifier(name)} ${literal(value)}`)
+  return `START_REPLICATION SLOT ${identifier(slotName)} LOGICAL ${Lsn.format(from)} (${options.join(", ")})`
 }

@@ -1,9 +1,8 @@
 /** What the server and the role have to be for a stream, decided from `Facts` alone. */
+import { identifier } from "../../../domain/SqlText.ts"
 import type { Plugin } from "../../../services/ChangeSource.ts"
 import type { Facts } from "./Probe.ts"
 import type { Fault } from "./SetupErrors.ts"
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`
 
 const fault = (code: string, seen: string, mend: string): Fault => ({ code, exitCode: 4, seen, mend })
 
@@ -39,7 +38,7 @@ export const replication = (facts: Facts): Fault | undefined =>
     : fault(
         "NoPrivilege",
         `role ${facts.role} may not replicate`,
-        `As an administrator:   ALTER ROLE ${quoted(facts.role)} REPLICATION;   (RDS: GRANT rds_replication TO ${quoted(facts.role)};)   All that this role lacks:   pgstream init --print-sql`
+        `As an administrator:   ALTER ROLE ${identifier(facts.role)} REPLICATION;   (RDS: GRANT rds_replication TO ${identifier(facts.role)};)   All that this role lacks:   pgstream init --print-sql`
       )
 
 export const createSchema = (facts: Facts): Fault | undefined =>
@@ -48,7 +47,7 @@ export const createSchema = (facts: Facts): Fault | undefined =>
     : fault(
         "NoPrivilege",
         `role ${facts.role} may not create schema pgstream`,
-        `As an administrator:   GRANT CREATE ON DATABASE ${quoted(facts.database)} TO ${quoted(facts.role)};   All that this role lacks:   pgstream init --print-sql`
+        `As an administrator:   GRANT CREATE ON DATABASE ${identifier(facts.database)} TO ${identifier(facts.role)};   All that this role lacks:   pgstream init --print-sql`
       )
 
 const room = (facts: Facts): Fault | undefined =>

@@ -10,15 +10,13 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
+import { identifier } from "../../../domain/SqlText.ts"
 import type { PrintOptions, SetupError } from "../../../services/Setup.ts"
 import * as Probe from "./Probe.ts"
 import { fromSql } from "./SetupErrors.ts"
 import type { Parts } from "./SetupParts.ts"
 import * as Publication from "./Publication.ts"
 import * as PrintAll from "./SetupPrintAll.ts"
-
-/** An identifier, quoted. */
-const name = PrintAll.identifier
 
 interface Owners {
   /** Roles that own tables, and that ours is no member of. Superusers apart: a member could become one. */
@@ -45,14 +43,14 @@ const owners = (parts: Parts): Effect.Effect<Owners, SqlError> =>
 const roleSql = (facts: Probe.Facts): ReadonlyArray<string> =>
   facts.mayReplicate
     ? []
-    : [`ALTER ROLE ${name(facts.role)} REPLICATION;   -- RDS: GRANT rds_replication TO ${name(facts.role)};`]
+    : [`ALTER ROLE ${identifier(facts.role)} REPLICATION;   -- RDS: GRANT rds_replication TO ${identifier(facts.role)};`]
 
 const listed = (facts: Probe.Facts, found: Owners): ReadonlyArray<string> => [
   ...roleSql(facts),
-  ...facts.mayCreateSchema ? [] : [`GRANT CREATE ON DATABASE ${name(facts.database)} TO ${name(facts.role)};`],
-  ...found.roles.map((owner) => `GRANT ${name(owner)} TO ${name(facts.role)};`),
+  ...facts.mayCreateSchema ? [] : [`GRANT CREATE ON DATABASE ${identifier(facts.database)} TO ${identifier(facts.role)};`],
+  ...found.roles.map((owner) => `GRANT ${identifier(owner)} TO ${identifier(facts.role)};`),
   ...found.superusers.map((owner) =>
-    `-- Tables of superuser ${name(owner)} stay uncovered until they have another owner: ALTER TABLE … OWNER TO …`)
+    `-- Tables of superuser ${identifier(owner)} stay uncovered until they have another owner: ALTER TABLE … OWNER TO …`)
 ]
 
 const asComment = (line: string): string => line.startsWith("--") ? line : `-- ${line}`

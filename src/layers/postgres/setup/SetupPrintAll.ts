@@ -4,6 +4,7 @@ import type { PgClient } from "@effect/sql-pg"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { eventTriggers } from "../../../../migrations/source/triggers.ts"
+import { identifier } from "../../../domain/SqlText.ts"
 import type { PrintOptions } from "../../../services/Setup.ts"
 import { withoutIdentity } from "../schema/Identities.ts"
 import * as MigrationsSource from "../schema/MigrationsSource.ts"
@@ -15,8 +16,6 @@ import * as SqlRecorder from "./SqlRecorder.ts"
 
 /** Transactions older than the triggers are waited for this long, s: then the script stops. */
 const WAIT_S = 300
-
-export const identifier = (text: string): string => `"${text.replaceAll("\"", "\"\"")}"`
 
 /** Its privileges are those of its owner; so only our role may call them. */
 const ownersFunctions = ["pgstream.make_full(oid, boolean)", "pgstream.give_back(oid, boolean, boolean)"]

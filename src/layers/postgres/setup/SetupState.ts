@@ -10,6 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { ChangeKind } from "../../../domain/Change.ts"
 import * as Ddl from "../../../domain/Ddl.ts"
 import * as SchemaEntry from "../../../domain/SchemaEntry.ts"
+import { literal } from "../../../domain/SqlText.ts"
 import type { Subscription } from "../../../domain/Subscription.ts"
 import type { ShapesSnapshot, TableShape } from "../../../domain/TableShape.ts"
 
@@ -134,7 +135,7 @@ export const read = (
     .withTransaction(
       Effect.gen(function*() {
         if (snapshotName !== undefined)
-          yield* sql.unsafe(`SET TRANSACTION SNAPSHOT '${snapshotName.replaceAll("'", "''")}'`)
+          yield* sql.unsafe(`SET TRANSACTION SNAPSHOT ${literal(snapshotName)}`)
         yield* sql`SET LOCAL lock_timeout = '10s'`
         const tables = yield* readShapes(sql)
         const versions = yield* readVersions(sql)

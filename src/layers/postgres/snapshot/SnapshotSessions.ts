@@ -7,11 +7,11 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Semaphore from "effect/Semaphore"
 import type { ConnectionTarget } from "../../../domain/PostgresUrl.ts"
+import { literal } from "../../../domain/SqlText.ts"
 import { type ReadTable, TableReaderError } from "../../../services/TableReader.ts"
 import { query, readParameters } from "../copy/Connections.ts"
 import { isMoved } from "../copy/readerErrors.ts"
 import * as Statements from "../copy/Statements.ts"
-import { literal } from "../replication/Checks.ts"
 import * as Session from "../replication/Session.ts"
 
 /** The snapshot lasts as long as the copy, however long nothing is read. */
