@@ -24,6 +24,24 @@ export interface SegmentEvent {
   readonly targets: ReadonlyArray<SegmentTarget>
 }
 
+/**
+ * The first event that an endpoint has not passed: number of the segment, and place from 0 **among the endpoint's own
+ * events in it** (a cut takes them from the end, so places stay). Past the last of them is the next segment.
+ */
+export interface SegmentCursor {
+  readonly segment: number
+  readonly index: number
+}
+
+export const isBefore = (a: SegmentCursor, b: SegmentCursor): boolean =>
+  a.segment < b.segment || (a.segment === b.segment && a.index < b.index)
+
+/** Place of the first own event of a segment that waits, by the endpoint's cursor; `undefined`: none of it does. */
+export const placeIn = (cursor: SegmentCursor | undefined, segment: number): number | undefined => {
+  if (cursor === undefined || cursor.segment > segment) return undefined
+  return cursor.segment === segment ? cursor.index : 0
+}
+
 /** Numbers that follow each other, both ends in it, under one epoch. */
 export interface NumberRange {
   readonly epoch: string

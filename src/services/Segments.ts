@@ -9,18 +9,11 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { Lsn } from "../domain/Lsn.ts"
-import type { NumberRange, SegmentEvent } from "../domain/Segment.ts"
+import type { NumberRange, SegmentCursor, SegmentEvent } from "../domain/Segment.ts"
 import type { StreamId } from "../domain/StreamId.ts"
 import type { EndpointId } from "../domain/Subscription.ts"
 
-/**
- * The first event that the endpoint has not passed: number of the segment, and place from 0 **among the endpoint's own
- * events in it** (a cut takes them from the end, so places stay). Past the last of them is the next segment.
- */
-export interface SegmentCursor {
-  readonly segment: number
-  readonly index: number
-}
+export type { SegmentCursor } from "../domain/Segment.ts"
 
 export interface Segment {
   /** Rises with each append of the stream; never used twice. */

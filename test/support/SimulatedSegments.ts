@@ -4,17 +4,14 @@
  * appended.
  */
 import * as Effect from "effect/Effect"
-import { erase, isErased, nameOfBatch, rangesOf, type SegmentEvent } from "../../src/domain/Segment.ts"
-import { type Backlog, type SegmentCursor, Segments, SegmentsError } from "../../src/services/Segments.ts"
+import { erase, isBefore, isErased, nameOfBatch, rangesOf, type SegmentCursor, type SegmentEvent } from "../../src/domain/Segment.ts"
+import { type Backlog, Segments, SegmentsError } from "../../src/services/Segments.ts"
 import type { StoreTiming } from "./SimulatedStore.ts"
 
 interface Stored {
   readonly number: number
   readonly events: ReadonlyArray<SegmentEvent>
 }
-
-const isBefore = (a: SegmentCursor, b: SegmentCursor): boolean =>
-  a.segment < b.segment || (a.segment === b.segment && a.index < b.index)
 
 export class SimulatedSegments {
   segments: Array<Stored> = []

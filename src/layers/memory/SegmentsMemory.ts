@@ -5,10 +5,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { erase, erasePassed, isErased, nameOfBatch, rangesOf, type SegmentEvent, waitingOf } from "../../domain/Segment.ts"
+import {
+  erase, erasePassed, isBefore, isErased, nameOfBatch, placeIn, rangesOf, type SegmentCursor, type SegmentEvent, waitingOf
+} from "../../domain/Segment.ts"
 import { format, type StreamId } from "../../domain/StreamId.ts"
 import type { EndpointId } from "../../domain/Subscription.ts"
-import { type Backlog, type Segment, type SegmentCursor, type SegmentLook, Segments } from "../../services/Segments.ts"
+import { type Backlog, type Segment, type SegmentLook, Segments } from "../../services/Segments.ts"
 
 interface Stored extends Segment {
   readonly madeAtMs: number
@@ -22,9 +24,6 @@ interface Log {
   /** No cursor: nothing waits. */
   readonly cursors: Map<EndpointId, SegmentCursor>
 }
-
-const isBefore = (a: SegmentCursor, b: SegmentCursor): boolean =>
-  a.segment < b.segment || (a.segment === b.segment && a.index < b.index)
 
 /** The endpoint's own of a segment. */
 const ownOf = ({ events }: Stored, endpoint: EndpointId): ReadonlyArray<SegmentEvent> =>
@@ -42,20 +41,14 @@ function* waiting(log: Log, endpoint: EndpointId, from: SegmentCursor) {
   }
 }
 
-/** Place of an endpoint's first event of a segment that waits; `undefined`: none of it does. */
-const waitsFrom = (log: Log, number: number) => (endpoint: EndpointId): number | undefined => {
-  const cursor = log.cursors.get(endpoint)
-  return cursor === undefined || cursor.segment > number ? undefined : cursor.segment === number ? cursor.index : 0
-}
-
 const look = (log: Log, { endpoint, from, newestFirst, position }: SegmentLook) => {
   for (const { events, madeAtMs, number } of newestFirst ? log.segments.toReversed() : log.segments) {
     if (from !== undefined && (newestFirst ? number > from : number < from)) continue
     const [first, last] = [events[0], events.at(-1)]
     if (first === undefined || last === undefined) continue
     if (position !== undefined && (first.commitLsn > position || last.commitLsn < position)) continue
-    const place = waitsFrom(log, number)
-    const found = waitingOf(events, (id) => (endpoint === undefined || endpoint === id ? place(id) : undefined))
+    const found = waitingOf(events, (id) =>
+      (endpoint === undefined || endpoint === id ? placeIn(log.cursors.get(id), number) : undefined))
     if (found.length > 0) return { number, madeAtMs, events: found }
   }
   return undefined
@@ -171,7 +164,7 @@ export const layer: Layer.Layer<Segments> = Layer.sync(Segments, () => {
         const log = logOf(stream)
         let count = 0
         log.segments = log.segments.map((segment) => {
-          const found = erasePassed(segment.events, waitsFrom(log, segment.number), matches)
+          const found = erasePassed(segment.events, (id) => placeIn(log.cursors.get(id), segment.number), matches)
           count += found?.erased ?? 0
           return found === undefined ? segment : { ...segment, events: found.events }
         })

@@ -1,8 +1,7 @@
 /** What the process that writes a stream's segments remembers of them: tables, numbers, and what waits for whom. */
 import * as Semaphore from "effect/Semaphore"
-import type { SegmentPart } from "../../../domain/Segment.ts"
+import { isBefore, type SegmentCursor, type SegmentPart } from "../../../domain/Segment.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
-import type { SegmentCursor } from "../../../services/Segments.ts"
 
 export interface SegmentLimits {
   /** A table is full when it has so many segments or bytes. */
@@ -35,9 +34,6 @@ interface Waiting {
   last: number
   lastCount: number
 }
-
-export const isBefore = (a: SegmentCursor, b: SegmentCursor): boolean =>
-  a.segment < b.segment || (a.segment === b.segment && a.index < b.index)
 
 export class SegmentLog {
   readonly stream: string

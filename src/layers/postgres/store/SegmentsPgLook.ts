@@ -1,8 +1,8 @@
 /** Segments one after another, for tools: what waits in each, for whom. */
 import * as Effect from "effect/Effect"
-import { waitingOf } from "../../../domain/Segment.ts"
+import { placeIn, type SegmentCursor, waitingOf } from "../../../domain/Segment.ts"
 import { decodeAll } from "../../../domain/SegmentCodec.ts"
-import { type SegmentCursor, type SegmentLook, SegmentsError, type WaitingSegment } from "../../../services/Segments.ts"
+import { type SegmentLook, SegmentsError, type WaitingSegment } from "../../../services/Segments.ts"
 import { asDamage, unpack } from "./SegmentData.ts"
 import { reaches, tablesOf } from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
@@ -16,13 +16,6 @@ export const cursorsOf = Effect.fnUntraced(function*(store: SegmentStore, stream
   return new Map(rows.flatMap(({ endpoint_id: id, index, segment }): ReadonlyArray<readonly [string, SegmentCursor]> =>
     endpoint !== undefined && endpoint !== id ? [] : [[id, { segment: Number(segment), index }]]))
 })
-
-/** Place of the first own event of a segment that waits, by the endpoint's cursor. */
-export const placeIn = (cursors: ReadonlyMap<string, SegmentCursor>, segment: number) => (endpoint: string): number | undefined => {
-  const cursor = cursors.get(endpoint)
-  if (cursor === undefined || cursor.segment > segment) return undefined
-  return cursor.segment === segment ? cursor.index : 0
-}
 
 export const look = Effect.fnUntraced(function*(store: SegmentStore, stream: string, { endpoint, from, newestFirst, position }: SegmentLook) {
   const cursors = yield* cursorsOf(store, stream, endpoint)
@@ -40,7 +33,7 @@ export const look = Effect.fnUntraced(function*(store: SegmentStore, stream: str
         Effect.flatMap((bytes) => asDamage(table.number, number)(Effect.fromResult(decodeAll(bytes)))),
         Effect.mapError(damaged)
       )
-      const events = waitingOf(all.slice(0, row.cut_at ?? all.length), placeIn(cursors, number))
+      const events = waitingOf(all.slice(0, row.cut_at ?? all.length), (id) => placeIn(cursors.get(id), number))
       if (events.length > 0) return { number, madeAtMs: row.made_at.getTime(), events } satisfies WaitingSegment
       at = newestFirst ? number - 1 : number + 1
     }

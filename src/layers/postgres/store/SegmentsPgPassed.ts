@@ -1,10 +1,10 @@
 /** Erases bodies that nobody waits for any more, in segments which stay since another endpoint has not passed them. */
 import * as Effect from "effect/Effect"
 import { decodeAll, encode } from "../../../domain/SegmentCodec.ts"
-import { erasePassed, partsOf, type SegmentEvent } from "../../../domain/Segment.ts"
+import { erasePassed, partsOf, placeIn, type SegmentEvent } from "../../../domain/Segment.ts"
 import { SegmentsError } from "../../../services/Segments.ts"
 import { asDamage, pack, unpack } from "./SegmentData.ts"
-import { cursorsOf, placeIn } from "./SegmentsPgLook.ts"
+import { cursorsOf } from "./SegmentsPgLook.ts"
 import { tablesOf } from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
@@ -34,7 +34,7 @@ export const erase = Effect.fnUntraced(function*(store: SegmentStore, stream: st
       Effect.flatMap((bytes) => asDamage(table, Number(number))(Effect.fromResult(decodeAll(bytes)))),
       Effect.mapError(damaged)
     )
-    const found = remaining(all, row.cut_at, placeIn(cursors, Number(number)), matches)
+    const found = remaining(all, row.cut_at, (id) => placeIn(cursors.get(id), Number(number)), matches)
     if (found === undefined) continue
     const data = yield* pack(store.seals, table, Number(number), encode(found.events))
     yield* store.run("erase", Sql.replace(store.sql, table, row, found.events, partsOf(found.events), data))

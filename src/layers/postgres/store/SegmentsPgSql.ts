@@ -186,10 +186,6 @@ export const removeCursors = (sql: Sql, stream: string, endpoints: ReadonlyArray
   sql`DELETE FROM pgstream.webhook_segment_cursors
     WHERE stream = ${stream} AND endpoint_id = ANY (${endpoints}::text[]::uuid[])`
 
-export interface CutRow extends DataRow {
-  readonly first_lsn: string
-}
-
 /** The last segment below the position: none above it needs a look that was appended before that one. */
 export const lastBelow = (sql: Sql, table: number, lineageOf: string, position: Lsn.Lsn) =>
   sql<{ readonly number: bigint }>`
