@@ -2,7 +2,7 @@
  * What the Notifier costs an event: decoded changes in, requests answered in memory, settled positions out. No
  * Postgres, no HTTP: body, keys, order, lanes and settlement alone.
  *
- * `node bench/dispatch.ts [events] [endpoints]`; prints events/s, CPU µs an event, and the same without the body.
+ * `node bench/dispatch.ts [events] [endpoints] [events a request]`; prints events/s, CPU µs an event, and the same without the body.
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -26,6 +26,8 @@ import { WebhookTransport } from "../src/services/WebhookTransport.ts"
 
 const EVENTS = Number(process.argv[2] ?? 400_000)
 const ENDPOINTS = Number(process.argv[3] ?? 1)
+/** 1: no batches. */
+const BATCH = Number(process.argv[4] ?? 1)
 const CHUNK = 80
 /** Distinct rows: how often an event meets another of its key in the lanes. */
 const ROWS = 100_000
@@ -88,7 +90,8 @@ const chunkAt = (n: number): Chunk => {
 }
 
 const endpoints = Array.from({ length: ENDPOINTS }, (_, n): Endpoint => ({
-  id: `endpoint-${n}`, url: "memory", order: "key", concurrency: 64, paused: false, pausedReason: undefined
+  id: `endpoint-${n}`, url: "memory", order: "key", concurrency: 64, paused: false, pausedReason: undefined,
+  ...(BATCH > 1 ? { batch: { maxEvents: BATCH, maxDelayMs: 50 } } : {})
 }))
 const selections = endpoints.map(({ id }) => ({ endpointId: id, selectedBy: [id] }))
 
