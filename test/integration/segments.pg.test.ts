@@ -252,16 +252,25 @@ describe("the process that writes", () => {
     assert.deepStrictEqual(await service.reads(stream, endpoint), [1])
   })
 
-  it("says which segment is damaged", async () => {
+  it("says which segment is damaged, whoever reads it", async () => {
     const [stream, endpoint] = [newStream(), randomUUID()]
     const service = makeProcess()
     await service.run((segments) => segments.open(stream, 0))
-    await fill(service, stream, endpoint, 1, 1)
+    await service.run((segments) => segments.append(stream, [event(1, endpoint), event(2, endpoint)]))
     const [table = ""] = tablesOf(stream)
     database.psql(`UPDATE pgstream.webhook_segments_${table} SET data = substring(data FROM 1 FOR octet_length(data) - 3)`)
-    const exit = await service.exit((segments) => segments.read(stream, endpoint, { segment: 0, index: 0 }))
-    const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
-    const cause = error?._tag === "Some" && error.value instanceof SegmentsError ? error.value.cause : undefined
-    assert.include(cause instanceof Error ? cause.message : "", `Segment 1 of pgstream.webhook_segments_${table} cannot be read`)
+    const readers: ReadonlyArray<(segments: Segments["Service"]) => Effect.Effect<unknown, SegmentsError>> = [
+      (segments) => segments.read(stream, endpoint, { segment: 0, index: 0 }),
+      (segments) => segments.look(stream, { endpoint, from: undefined, newestFirst: true, position: undefined }),
+      (segments) => segments.erase(stream, endpoint, () => true, () => Effect.void),
+      (segments) => segments.erasePassed(stream, () => true),
+      (segments) => segments.open(stream, 2)
+    ]
+    for (const reader of readers) {
+      const exit = await service.exit(reader)
+      const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
+      const cause = error?._tag === "Some" && error.value instanceof SegmentsError ? error.value.cause : undefined
+      assert.include(cause instanceof Error ? cause.message : "", `Segment 1 of pgstream.webhook_segments_${table} cannot be read`)
+    }
   })
 })

@@ -1,14 +1,11 @@
 /** Segments one after another, for tools: what waits in each, for whom. */
 import * as Effect from "effect/Effect"
 import { placeIn, type SegmentCursor, waitingOf } from "../../../domain/Segment.ts"
-import { decodeAll } from "../../../domain/SegmentCodec.ts"
-import { type SegmentLook, SegmentsError, type WaitingSegment } from "../../../services/Segments.ts"
-import { asDamage, unpack } from "./SegmentData.ts"
+import type { SegmentLook, WaitingSegment } from "../../../services/Segments.ts"
+import { allEvents } from "./SegmentRow.ts"
 import { reaches, tablesOf } from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
-
-const damaged = (cause: unknown) => new SegmentsError({ operation: "look", cause })
 
 /** Where the endpoints that are meant are. */
 export const cursorsOf = Effect.fnUntraced(function*(store: SegmentStore, stream: string, endpoint: string | undefined) {
@@ -29,11 +26,8 @@ export const look = Effect.fnUntraced(function*(store: SegmentStore, stream: str
       if (row === undefined) break
       const number = Number(row.number)
       if (number < lowest) return undefined
-      const all = yield* unpack(store.seals, table.number, number, row.data).pipe(
-        Effect.flatMap((bytes) => asDamage(table.number, number)(Effect.fromResult(decodeAll(bytes)))),
-        Effect.mapError(damaged)
-      )
-      const events = waitingOf(all.slice(0, row.cut_at ?? all.length), (id) => placeIn(cursors.get(id), number))
+      const all = yield* allEvents(store, "look", table.number, row)
+      const events = waitingOf(all.events, (id) => placeIn(cursors.get(id), number))
       if (events.length > 0) return { number, madeAtMs: row.made_at.getTime(), events } satisfies WaitingSegment
       at = newestFirst ? number - 1 : number + 1
     }

@@ -2,10 +2,9 @@
 import * as Effect from "effect/Effect"
 import type { Lsn } from "../../../domain/Lsn.ts"
 import { partsOf } from "../../../domain/Segment.ts"
-import { decodeAll } from "../../../domain/SegmentCodec.ts"
-import { type Backlog, SegmentsError } from "../../../services/Segments.ts"
-import { asDamage, unpack } from "./SegmentData.ts"
+import type { Backlog } from "../../../services/Segments.ts"
 import { SegmentLog, type SegmentTable } from "./SegmentLog.ts"
+import { allEvents } from "./SegmentRow.ts"
 import * as Read from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
@@ -39,15 +38,11 @@ const state = Effect.fnUntraced(function*(store: SegmentStore, stream: string) {
 const cutThrough = Effect.fnUntraced(function*(
   store: SegmentStore, log: SegmentLog, table: number, row: Sql.DataRow, position: Lsn
 ) {
-  const number = Number(row.number)
-  const damaged = (cause: unknown) => new SegmentsError({ operation: "cut", cause })
-  const bytes = yield* Effect.mapError(unpack(store.seals, table, number, row.data), damaged)
-  const all = yield* Effect.mapError(asDamage(table, number)(Effect.fromResult(decodeAll(bytes))), damaged)
-  const events = all.slice(0, row.cut_at ?? all.length)
+  const { events } = yield* allEvents(store, "cut", table, row)
   const cutAt = events.findIndex((event) => event.commitLsn >= position)
   if (cutAt < 0) return
   const kept = events.slice(0, cutAt)
-  yield* store.fenced("cut", log.stream, Sql.cutPart(store.sql, table, number, kept, partsOf(kept)))
+  yield* store.fenced("cut", log.stream, Sql.cutPart(store.sql, table, Number(row.number), kept, partsOf(kept)))
 })
 
 /** From the newest table back to the first that has a segment below the position. */

@@ -1,22 +1,20 @@
 /** Erases bodies that nobody waits for any more, in segments which stay since another endpoint has not passed them. */
 import * as Effect from "effect/Effect"
-import { decodeAll, encode } from "../../../domain/SegmentCodec.ts"
+import { encode } from "../../../domain/SegmentCodec.ts"
 import { erasePassed, partsOf, placeIn, type SegmentEvent } from "../../../domain/Segment.ts"
-import { SegmentsError } from "../../../services/Segments.ts"
-import { asDamage, pack, unpack } from "./SegmentData.ts"
+import { pack } from "./SegmentData.ts"
+import { type AllEvents, allEvents } from "./SegmentRow.ts"
 import { cursorsOf } from "./SegmentsPgLook.ts"
 import { tablesOf } from "./SegmentsPgRead.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
 
-const damaged = (cause: unknown) => new SegmentsError({ operation: "erase", cause })
-
-/** What is above a cut is no event any more, but its bytes are there. */
-const remaining = (all: ReadonlyArray<SegmentEvent>, cutAt: number | null, waitsFrom: (endpoint: string) => number | undefined, matches: (event: SegmentEvent) => boolean) => {
-  const kept = all.slice(0, cutAt ?? all.length)
-  const found = erasePassed(kept, waitsFrom, matches)
+const remaining = (
+  { cutOff, events }: AllEvents, waitsFrom: (endpoint: string) => number | undefined, matches: (event: SegmentEvent) => boolean
+) => {
+  const found = erasePassed(events, waitsFrom, matches)
   if (found !== undefined) return found
-  return all.slice(kept.length).some(matches) ? { events: kept, erased: 0 } : undefined
+  return cutOff.some(matches) ? { events, erased: 0 } : undefined
 }
 
 export const erase = Effect.fnUntraced(function*(store: SegmentStore, stream: string, matches: (event: SegmentEvent) => boolean) {
@@ -30,11 +28,8 @@ export const erase = Effect.fnUntraced(function*(store: SegmentStore, stream: st
   for (const { number, table } of rows) {
     const [row] = yield* store.run("erase", Sql.one(store.sql, table, number))
     if (row === undefined) continue
-    const all = yield* unpack(store.seals, table, Number(number), row.data).pipe(
-      Effect.flatMap((bytes) => asDamage(table, Number(number))(Effect.fromResult(decodeAll(bytes)))),
-      Effect.mapError(damaged)
-    )
-    const found = remaining(all, row.cut_at, (id) => placeIn(cursors.get(id), Number(number)), matches)
+    const all = yield* allEvents(store, "erase", table, row)
+    const found = remaining(all, (id) => placeIn(cursors.get(id), Number(number)), matches)
     if (found === undefined) continue
     const data = yield* pack(store.seals, table, Number(number), encode(found.events))
     yield* store.run("erase", Sql.replace(store.sql, table, row, found.events, partsOf(found.events), data))

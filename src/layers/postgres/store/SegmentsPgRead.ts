@@ -1,11 +1,12 @@
 /** What is read of a stream's segments. Also for tools beside the service: nothing here relies on what that remembers. */
 import * as Effect from "effect/Effect"
-import { decode, decodeAll, encode } from "../../../domain/SegmentCodec.ts"
+import { encode } from "../../../domain/SegmentCodec.ts"
 import { erase as eraseFrom, isErased, type NumberRange, partsOf, rangesOf, type SegmentEvent } from "../../../domain/Segment.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
-import { type Backlog, type Segment, type SegmentCursor, SegmentsError } from "../../../services/Segments.ts"
-import { asDamage, pack, unpack } from "./SegmentData.ts"
+import type { Backlog, Segment, SegmentCursor, SegmentsError } from "../../../services/Segments.ts"
+import { pack } from "./SegmentData.ts"
 import type { SegmentTable } from "./SegmentLog.ts"
+import { allEvents, ownEvents } from "./SegmentRow.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import type { SegmentStore } from "./SegmentsPgStore.ts"
 
@@ -19,18 +20,6 @@ export const tablesOf = (store: SegmentStore, stream: string): Effect.Effect<Rea
 
 export const reaches = ({ end }: Table, segment: number): boolean => end === undefined || end > segment
 
-const damaged = (operation: string) => (cause: unknown) => new SegmentsError({ operation, cause })
-
-/** The endpoint's events of a row from its `from`-th on. */
-const ownEvents = (store: SegmentStore, table: number, row: Sql.DataRow, endpoint: EndpointId, from: number) =>
-  unpack(store.seals, table, Number(row.number), row.data).pipe(
-    Effect.flatMap((bytes) =>
-      asDamage(table, Number(row.number))(
-        Effect.fromResult(decode(bytes, endpoint, { from, cutAt: row.cut_at ?? Number.MAX_SAFE_INTEGER }))
-      )),
-    Effect.mapError(damaged("read"))
-  )
-
 export const read = Effect.fnUntraced(function*(
   store: SegmentStore, stream: string, known: ReadonlyArray<Table> | undefined, endpoint: EndpointId, from: SegmentCursor
 ) {
@@ -40,7 +29,7 @@ export const read = Effect.fnUntraced(function*(
       const [row] = yield* store.run("read", Sql.read(store.sql, table.number, endpoint, at))
       if (row === undefined) break
       const number = Number(row.number)
-      const events = yield* ownEvents(store, table.number, row, endpoint, number === from.segment ? from.index : 0)
+      const events = yield* ownEvents(store, "read", table.number, row, endpoint, number === from.segment ? from.index : 0)
       if (events.length > 0) return { number, events } satisfies Segment
       at = number + 1
     }
@@ -101,7 +90,7 @@ export const exact = Effect.fnUntraced(function*(
     const [row] = table === undefined ? [] : yield* store.run("read backlog", Sql.read(store.sql, table.number, endpoint, segment))
     const rest = table === undefined || row === undefined || Number(row.number) !== segment
       ? []
-      : yield* ownEvents(store, table.number, row, endpoint, index)
+      : yield* ownEvents(store, "read backlog", table.number, row, endpoint, index)
     backlogs.push(backlogOf(endpoint, { ...each, bytes: each.bytes + rest.reduce((sum, { body }) => sum + body.byteLength, 0) }))
   }
   return backlogs
@@ -158,7 +147,7 @@ export const numbers = Effect.fnUntraced(function*(store: SegmentStore, stream: 
       continue
     }
     const [data] = yield* store.run("read numbers", Sql.read(store.sql, row.table, endpoint, Number(row.number)))
-    if (data?.number === row.number) ranges.push(...numbered(yield* ownEvents(store, row.table, data, endpoint, row.from)))
+    if (data?.number === row.number) ranges.push(...numbered(yield* ownEvents(store, "read numbers", row.table, data, endpoint, row.from)))
   }
   return joined(ranges)
 })
@@ -181,14 +170,13 @@ export const erase = <E>(
     for (const { from, number, table } of yield* rowsOf(store, stream, endpoint)) {
       const [row] = yield* store.run("erase", Sql.read(store.sql, table, endpoint, Number(number)))
       if (row === undefined || row.number !== number) continue
-      const found = (yield* ownEvents(store, table, row, endpoint, from)).filter((event) => !isErased(event) && matches(event))
+      const found = (yield* ownEvents(store, "erase", table, row, endpoint, from)).filter((event) => !isErased(event) && matches(event))
       if (found.length === 0) continue
       yield* before(found)
-      const bytes = yield* Effect.mapError(unpack(store.seals, table, Number(number), row.data), damaged("erase"))
-      const all = yield* Effect.mapError(Effect.fromResult(decodeAll(bytes)), damaged("erase"))
+      const { events } = yield* allEvents(store, "erase", table, row)
       const names = new Set(found.map(nameOf))
       const own = (event: SegmentEvent) => ({ ...event, targets: event.targets.filter(({ endpointId }) => endpointId === endpoint) })
-      const kept = eraseFrom(all.slice(0, row.cut_at ?? all.length), endpoint, (event) => names.has(nameOf(own(event))))
+      const kept = eraseFrom(events, endpoint, (event) => names.has(nameOf(own(event))))
       if (kept !== undefined) yield* rewrite(store, table, row, kept.events)
       total += found.length
     }
