@@ -26,7 +26,7 @@ export const merge = (before: Report, now: Report, order: ReadonlyArray<string>)
 
 const NAMES: Readonly<Record<string, string>> = {
   eventsPerSecond: "events/s", requestsPerSecond: "requests/s", cpuUs: "client CPU, µs an event", cpuUsARequest: "client CPU, µs a request", peakMib: "peak RSS, MiB",
-  bodyBytes: "body, bytes", twice: "twice", missing: "missing", p50Us: "p50, µs", p99Us: "p99, µs", wrongOrder: "wrong order", share: "share", offeredPerSecond: "offered, events/s", eventsARequest: "events a request", storeBytesAnEvent: "store, bytes an event", events: "events", stopMs: "stop, ms",
+  bodyBytes: "body, bytes", twice: "twice", missing: "missing", p50Us: "p50, µs", p99Us: "p99, µs", wrongOrder: "wrong order", share: "share", offeredPerSecond: "offered, events/s", eventsARequest: "events a request", storeBytesAnEvent: "store, bytes an event", walBytesAnEvent: "WAL, bytes an event", events: "events", stopMs: "stop, ms",
   cpuNsAByte: "client CPU, ns a byte", mibPerSecond: "MiB/s", startMs: "start to first delivery, ms", rssMib: "RSS, MiB", flat: "RSS late / early", liveEventsPerSecond: "live: events/s", liveCpuUs: "live: client CPU, µs an event"
 }
 const nameOf = (metric: string): string => NAMES[metric] ?? metric
