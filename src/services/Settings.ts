@@ -75,7 +75,10 @@ export interface NotifierSettingsShape {
   readonly disableAfterMs: number
   /** Dead deliveries are kept for so long, ms. Default 30 days; 0 = for ever. */
   readonly deadRetentionMs: number
-  /** Parked keys of an endpoint above which it goes behind, and its reader stands still. Default 65,536. */
+  /**
+   * Parked keys of an endpoint, or rows parked above the stored position, above which it goes behind, and its reader stands
+   * still. Default 65,536.
+   */
   readonly maxParkedKeys: number
   /** WAL that the slot may hold before the endpoint that holds it back goes behind, bytes. Default 8 GiB. */
   readonly walBudgetBytes: number

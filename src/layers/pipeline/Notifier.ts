@@ -73,10 +73,16 @@ interface Stores {
 }
 
 const notifying = (core: Core, dispatcher: Dispatcher, { parked, segments, ranges, pass }: Stores): Notifying => {
+  let handedOut = 0
   const settled: Effect.Effect<Settled, NotifierError> = Effect.suspend(() => {
     if (core.failure !== undefined) return failedOf(core)
+    // Who asks again has stored what there was before.
+    core.stored(handedOut)
     const update = core.settlement.next()
-    if (update !== undefined) return Effect.succeed({ update })
+    if (update !== undefined) {
+      handedOut = update.position
+      return Effect.succeed({ update })
+    }
     core.settled.closeUnsafe()
     return Effect.andThen(core.settled.await, settled)
   })

@@ -24,6 +24,7 @@ import type { EndpointFates } from "./EndpointFates.ts"
 import type { LanesState } from "./LanesState.ts"
 import type { SharedBody } from "./Entry.ts"
 import type { Gate } from "./Gate.ts"
+import type { RowsAhead } from "./RowsAhead.ts"
 import type { Withdrawn } from "./Withdrawn.ts"
 
 /**
@@ -109,6 +110,10 @@ export class Core {
   waitingBytes = 0
   /** Endpoints above their own bound; one that is behind holds nobody. */
   readonly overfull = new Set<LanesState>()
+  /** Position that is stored: a start goes on there. */
+  private storedAt: number
+  /** Of endpoints that have rows above it. */
+  private readonly rowsAhead = new Set<RowsAhead>()
   /** Those that are behind. */
   readonly behind = new Set<LanesState>()
   /** The Dispatcher waits since every live endpoint has enough to send: until one has fewer events ready than `READY_FEW`. */
@@ -135,6 +140,7 @@ export class Core {
     this.fates = options.fates
     this.settlement = new Settlement(options.from, this.rules)
     this.alarms = new Alarms(options.now)
+    this.storedAt = options.from
     this.reached = { commitLsn: options.from, ordinal: -Infinity }
   }
 
@@ -155,6 +161,21 @@ export class Core {
 
   settle(ticket: Ticket): void {
     if (this.settlement.settle(ticket)) this.settled.openUnsafe()
+  }
+
+  /** A row for an event of that commit is on its way to the table. */
+  countAhead(rows: RowsAhead, commitLsn: number): void {
+    if (commitLsn < this.storedAt) return
+    rows.add(commitLsn)
+    this.rowsAhead.add(rows)
+  }
+
+  stored(position: number): void {
+    this.storedAt = Math.max(this.storedAt, position)
+    for (const rows of this.rowsAhead) {
+      rows.stored(position)
+      if (rows.size === 0) this.rowsAhead.delete(rows)
+    }
   }
 
   /** Of one entry; what its endpoint holds is the endpoint's to count. */

@@ -41,7 +41,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
     const { core } = this
     this.attempts = new Attempts(core, this.lanes, this, link)
     this.schedule = new FeedSchedule(core.alarms, core.now, () => this.beginRound())
-    this.table = new TableSide(core, this.schedule, () => this.goBehind("too many parked keys"))
+    this.table = new TableSide(core, this.schedule, () => this.goBehind("too much is parked"), () => this.pumpSegments())
     this.segments = new SegmentSide(core, this)
     if (this.mustBeBehind !== undefined) this.goBehind(this.mustBeBehind)
   }
@@ -57,7 +57,7 @@ export class EndpointLanes extends LanesState implements AttemptsOwner, Probed, 
   submit(event: EventFacts, keys: ReadonlyArray<Key>, selectedBy: ReadonlyArray<SubscriptionId>, number: number, ticket: Ticket): void {
     if (this.gone) return this.withdrawNumber(number, ticket)
     if (this.endpoint.suspended === true) return this.ranges.count({ endpointId: this.id, epoch: this.epoch, sequence: number }, "suspended", ticket)
-    if (this.behind && !this.budget.deadLetters) {
+    if (this.behind && (!this.budget.deadLetters || this.table.ahead.isTooMany)) {
       return this.segmentWriter.add(this.segments, event, { endpointId: this.id, epoch: this.epoch, sequence: number, selectedBy, keys }, ticket)
     }
     const entry = new Entry(this.id, this.epoch, event, keys, number, selectedBy, ticket, false)

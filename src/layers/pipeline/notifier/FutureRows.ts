@@ -1,6 +1,10 @@
 /**
  * Rows that were parked before a start, above its position P: the stream brings their events again. Each is skipped
  * then (its number is given), and its keys count from its place on, since what comes before it does not wait for it.
+ *
+ * A process leaves at most `maxParkedKeys` of an endpoint (`RowsAhead`), and what its lanes held at that moment
+ * (`maxEndpointBytes` of bodies): 65,536 are about 30 MiB. On a disk that was restored positions come again, and all rows
+ * of before may be above P: those are as many as waited in the table.
  */
 import type { Key } from "../../../domain/Key.ts"
 import type { ParkedState } from "../../../services/ParkedDeliveries.ts"

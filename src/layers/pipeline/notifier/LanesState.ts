@@ -117,7 +117,7 @@ export abstract class LanesState implements WriteOwner {
     if (this.erasing) return "an operator erases deliveries"
     if (this.attempts.isProbing) return "it seems to be down"
     if (this.endpoint.order !== this.mode) return "its order changes"
-    if (this.table.isOverfull) return "too many parked keys"
+    if (this.table.isOverfull) return "too much is parked"
     if (this.mode === "total" && this.table.hasRows) return "the first one is parked"
     return undefined
   }

@@ -9,6 +9,7 @@ import type { Entry } from "./Entry.ts"
 import type { FeedRound } from "./FeedRound.ts"
 import type { FeedSchedule } from "./FeedSchedule.ts"
 import { FutureRows } from "./FutureRows.ts"
+import { RowsAhead } from "./RowsAhead.ts"
 import { before, compare, earlier, END, type Placed, START } from "./Position.ts"
 
 interface StoredRow extends Placed {
@@ -22,6 +23,8 @@ const isBarrier = (keys: ReadonlyArray<Key>): boolean => keys.some(({ leaf, valu
 
 export class TableSide {
   readonly future = new FutureRows()
+  /** Rows that a start would have to find there. */
+  readonly ahead: RowsAhead
   /** Rows that the lanes or the write buffer have in hand, by event id. */
   readonly known = new Map<string, Entry>()
   /** In the write buffer. */
@@ -45,9 +48,10 @@ export class TableSide {
   private readonly schedule: FeedSchedule
   private readonly tooMany: () => void
 
-  /** `tooMany`: more keys are parked than may be kept. */
-  constructor(core: Core, schedule: FeedSchedule, tooMany: () => void) {
+  /** `tooMany`: more is parked than may be kept in memory, now or after a start; `fewer`: not any more. */
+  constructor(core: Core, schedule: FeedSchedule, tooMany: () => void, fewer: () => void) {
     this.core = core
+    this.ahead = new RowsAhead({ max: core.settings.maxParkedKeys, fewer })
     this.schedule = schedule
     this.tooMany = tooMany
     this.parked = new ParkedKeys(core.rules)
@@ -63,7 +67,7 @@ export class TableSide {
   }
 
   get isOverfull(): boolean {
-    return this.parked.size > this.core.settings.maxParkedKeys
+    return this.parked.size > this.core.settings.maxParkedKeys || this.ahead.isTooMany
   }
 
   /** Rows that hold a whole table, and are not in hand just now. */
@@ -154,6 +158,7 @@ export class TableSide {
     // It comes before a row that is there, so what it shares a key with need not hold it: a round has to see.
     if (compare(entry, this.high) < 0) this.cut = true
     else this.high = entry
+    if (!entry.stored) this.core.countAhead(this.ahead, entry.commitLsn)
     if (this.core.rules.writeBufferHolds) this.addKeys(entry.keys)
     this.known.set(entry.id, entry)
     this.pending.add(entry)
