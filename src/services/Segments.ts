@@ -47,6 +47,8 @@ export interface Backlog {
   readonly events: number
   readonly bytes: number
   readonly oldestMs: number
+  /** None of the events was committed below it; where the cursor is within a segment it may be one that was passed. */
+  readonly lowestLsn: Lsn
 }
 
 export class Segments extends Context.Service<Segments, {

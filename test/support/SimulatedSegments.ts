@@ -109,7 +109,10 @@ export class SimulatedSegments {
   private backlog(): ReadonlyArray<Backlog> {
     return [...this.cursors].map(([endpointId, cursor]) => {
       const events = this.waiting(endpointId).flatMap((segment) => segment.events)
-      return { endpointId, cursor, events: events.length, bytes: events.reduce((sum, { body }) => sum + body.byteLength, 0), oldestMs: 0 }
+      return {
+        endpointId, cursor, events: events.length, bytes: events.reduce((sum, { body }) => sum + body.byteLength, 0), oldestMs: 0,
+        lowestLsn: events.reduce((lowest, { commitLsn }) => Math.min(lowest, commitLsn), Infinity)
+      }
     })
   }
 

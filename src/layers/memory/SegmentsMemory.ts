@@ -62,7 +62,8 @@ const backlogOf = (log: Log, endpointId: EndpointId, cursor: SegmentCursor): Bac
     cursor,
     events: events.length,
     bytes: events.reduce((sum, { body }) => sum + body.byteLength, 0),
-    oldestMs: segments[0]?.madeAtMs ?? 0
+    oldestMs: segments[0]?.madeAtMs ?? 0,
+    lowestLsn: events.reduce((lowest, { commitLsn }) => Math.min(lowest, commitLsn), Infinity)
   }
 }
 

@@ -18,8 +18,6 @@ import { untilDone } from "./ParkWriter.ts"
 
 /** Rows of one page; without bodies. */
 const PAGE_ROWS = 5_000
-/** First segments that are in memory at a time. */
-const CONCURRENT_READS = 4
 
 export interface LoadOptions {
   readonly core: Core
@@ -35,17 +33,16 @@ export interface LoadOptions {
 
 const failed = (operation: string) => (cause: unknown) => new NotifierError({ operation, cause })
 
-/** Returns for each endpoint the first position that its reader brings again. */
+/** Returns for each endpoint a position at or below the first that its reader brings again. */
 const loadBacklogs = Effect.fnUntraced(function*({ core, log, directory, from }: LoadOptions) {
   const backlogs = yield* log.open(core.stream, core.rules.cutAtStart ? from : Infinity)
-  const firsts = yield* Effect.forEach(backlogs, Effect.fnUntraced(function*(backlog) {
+  const firsts = new Map<EndpointId, Lsn>()
+  for (const backlog of backlogs) {
     const lanes = yield* directory.open(backlog.endpointId)
-    if (lanes.gone) return [backlog.endpointId, from] as const
-    lanes.startBehind(backlog)
-    const segment = yield* untilDone(log.read(core.stream, backlog.endpointId, backlog.cursor))
-    return [backlog.endpointId, segment?.events[0]?.commitLsn ?? from] as const
-  }), { concurrency: CONCURRENT_READS })
-  return new Map<EndpointId, Lsn>(firsts)
+    if (!lanes.gone) lanes.startBehind(backlog)
+    firsts.set(backlog.endpointId, lanes.gone ? from : backlog.lowestLsn)
+  }
+  return firsts
 }, (effect) => Effect.mapError(effect, (error: SegmentsError | NotifierError) =>
   error instanceof NotifierError ? error : failed("open segments")(error)))
 

@@ -1,5 +1,7 @@
 /** What is read of a stream's segments. Also for tools beside the service: nothing here relies on what that remembers. */
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Lsn from "../../../domain/Lsn.ts"
 import { encode } from "../../../domain/SegmentCodec.ts"
 import { erase as eraseFrom, isErased, type NumberRange, partsOf, rangesOf, type SegmentEvent } from "../../../domain/Segment.ts"
 import type { EndpointId } from "../../../domain/Subscription.ts"
@@ -43,6 +45,7 @@ interface Found {
   /** Without those of the cursor's segment where that is not at its first event. */
   readonly bytes: number
   readonly oldestMs: number
+  readonly lowestLsn: Lsn.Lsn
   /** `undefined`: nothing waits. */
   readonly last: number | undefined
   readonly lastCount: number
@@ -54,7 +57,7 @@ export const waiting = Effect.fnUntraced(function*(store: SegmentStore, stream: 
   const rows = yield* store.run("read cursors", Sql.cursors(store.sql, stream))
   for (const row of rows) {
     const cursor = { segment: Number(row.segment), index: row.index }
-    found.set(row.endpoint_id, { cursor, events: 0, bytes: 0, oldestMs: 0, last: undefined, lastCount: 0 })
+    found.set(row.endpoint_id, { cursor, events: 0, bytes: 0, oldestMs: 0, lowestLsn: Infinity, last: undefined, lastCount: 0 })
   }
   const lowest = Math.min(...Array.from(found.values(), ({ cursor }) => cursor.segment))
   for (const table of tables) {
@@ -67,6 +70,7 @@ export const waiting = Effect.fnUntraced(function*(store: SegmentStore, stream: 
         events: before.events + Number(row.events),
         bytes: before.bytes + Number(row.bytes),
         oldestMs: before.oldestMs === 0 ? row.oldest.getTime() : before.oldestMs,
+        lowestLsn: Math.min(before.lowestLsn, Result.getOrThrow(Lsn.parse(row.lowest_lsn))),
         last: Number(row.last),
         lastCount: row.last_count
       })
@@ -75,8 +79,8 @@ export const waiting = Effect.fnUntraced(function*(store: SegmentStore, stream: 
   return found
 })
 
-const backlogOf = (endpointId: EndpointId, { bytes, cursor, events, oldestMs }: Found): Backlog =>
-  ({ endpointId, cursor, events, bytes, oldestMs })
+const backlogOf = (endpointId: EndpointId, { bytes, cursor, events, lowestLsn, oldestMs }: Found): Backlog =>
+  ({ endpointId, cursor, events, bytes, oldestMs, lowestLsn })
 
 /** With the bytes of the segments in which cursors are: those are read. */
 export const exact = Effect.fnUntraced(function*(

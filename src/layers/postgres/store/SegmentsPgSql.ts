@@ -130,6 +130,7 @@ export interface WaitingRow {
   readonly events: bigint
   readonly bytes: bigint
   readonly oldest: Date
+  readonly lowest_lsn: string
   readonly last: bigint
   /** Events of the endpoint in its last segment. */
   readonly last_count: number
@@ -144,7 +145,7 @@ export const waiting = (sql: Sql, table: number, stream: string, from: number) =
     SELECT u.endpoint_id,
       sum(CASE WHEN s.number = c.segment THEN u.count - c.index ELSE u.count END)::bigint AS events,
       coalesce(sum(u.size) FILTER (WHERE s.number > c.segment OR c.index = 0), 0)::bigint AS bytes,
-      min(s.made_at) AS oldest, max(s.number) AS last,
+      min(s.made_at) AS oldest, min(s.first_lsn)::text AS lowest_lsn, max(s.number) AS last,
       (array_agg(u.count ORDER BY s.number DESC))[1] AS last_count
     FROM ${tableOf(sql, table)} s, unnest(s.endpoints, s.counts, s.sizes) AS u(endpoint_id, count, size)
     JOIN pgstream.webhook_segment_cursors c ON c.stream = ${stream} AND c.endpoint_id = u.endpoint_id
