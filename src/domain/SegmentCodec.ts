@@ -25,10 +25,13 @@ const HEAD_BYTES = 5
 export class SegmentUnreadable extends Schema.TaggedError<SegmentUnreadable>()("SegmentUnreadable", {
   version: Schema.Int
 }) {
+  /** Of a form that this program does not know. */
+  get isOther(): boolean {
+    return this.version !== VERSION
+  }
+
   override get message() {
-    return this.version === VERSION
-      ? "A segment cannot be read: its bytes were changed."
-      : `A segment cannot be read: its form is ${this.version}, this program knows ${VERSION}. Use the newer pgstream that wrote it.`
+    return this.isOther ? `its form is ${this.version}, and this program knows ${VERSION}` : "its bytes were changed"
   }
 }
 

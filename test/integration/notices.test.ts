@@ -4,8 +4,10 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
 import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
+import * as References from "effect/References"
 import * as TestClock from "effect/testing/TestClock"
 import { Webhook } from "standardwebhooks"
 import * as Signature from "../../src/domain/Signature.ts"
@@ -52,14 +54,14 @@ const receiver = Effect.fnUntraced(function*(statusOf: (count: number) => number
 })
 
 /** One process, on a store that outlives it. */
-const start = (url: string | undefined, store: NoticeStore["Service"]) =>
+const start = (url: string | undefined, store: NoticeStore["Service"], parkedScheduleMs: ReadonlyArray<number> = [20]) =>
   Layer.build(NoticesLive.layer.pipe(
     Layer.provide(WebhookTransportHttp.layer),
     Layer.provide(Layer.mergeAll(
       Layer.succeed(NoticeStore, store),
       Layer.succeed(CurrentStream, { identify: Effect.succeed({ systemIdentifier: "1", slotName: "s" }) }),
       Layer.succeed(NoticeSettings, { url: url === undefined ? undefined : Redacted.make(url), secret: Redacted.make(secret) }),
-      Layer.succeed(NotifierSettings, { ...notifierDefaults, parkedScheduleMs: [20] })
+      Layer.succeed(NotifierSettings, { ...notifierDefaults, parkedScheduleMs })
     ))
   )).pipe(Effect.map((context) => Context.get(context as Context.Context<never>, Notices)))
 
@@ -115,6 +117,26 @@ it.live("a restart within the state says nothing; what was not accepted yet is p
     }))
     assert.deepStrictEqual(seen.map(({ body }) => (JSON.parse(body) as { readonly data: { readonly endpoint: string } }).data.endpoint), ["e-1", "e-2"])
     assert.isTrue(ids.has(seen[0]!.headers["webhook-id"]))
+  }).pipe(Effect.scoped))
+
+it.live("one that is not accepted for an hour is given up, with a line that says what to do", () =>
+  Effect.gen(function*() {
+    const lines: Array<string> = []
+    const collects = Logger.make(({ fiber, message }) => {
+      lines.push(`${String(message)} ${JSON.stringify(fiber.getRef(References.CurrentLogAnnotations))}`)
+    })
+    const told = yield* store
+    const { seen, url } = yield* receiver(() => 500)
+    yield* Effect.scoped(Effect.gen(function*() {
+      // The next attempt would come after the hour.
+      const notices = yield* start(`${url}/?token=secret`, told, [20, 3_600_000])
+      notices.tell(disabled)
+      yield* eventually("it is given up", sent(told))
+    })).pipe(Effect.provide(Logger.layer([collects])))
+    assert.lengthOf(seen, 2)
+    const line = lines.find((each) => each.includes("NoticeNotPosted")) ?? ""
+    for (const part of ["e-1", "HTTP 500", "pgstream status", "PGSTREAM_NOTICE_URL"]) assert.include(line, part)
+    assert.notInclude(line, "secret")
   }).pipe(Effect.scoped))
 
 it.live("that it is over is known to a process that did not tell it", () =>

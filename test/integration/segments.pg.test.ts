@@ -273,4 +273,34 @@ describe("the process that writes", () => {
       assert.include(cause instanceof Error ? cause.message : "", `Segment 1 of pgstream.webhook_segments_${table} cannot be read`)
     }
   })
+
+  it("goes on behind a damaged one that is given up as its message says", async () => {
+    const [stream, endpoint] = [newStream(), randomUUID()]
+    const service = makeProcess()
+    await service.run((segments) => segments.open(stream, 0))
+    await fill(service, stream, endpoint, 1, 3)
+    await service.run((segments) => segments.pass(stream, new Map([[endpoint, { segment: 2, index: 0 }]])))
+    const [table = ""] = tablesOf(stream)
+    const damage = (data: string) => database.psql(`UPDATE pgstream.webhook_segments_${table} SET data = ${data} WHERE number = 2`)
+    const messageOf = async () => {
+      const exit = await service.exit((segments) => segments.read(stream, endpoint, { segment: 2, index: 0 }))
+      const error = Exit.isFailure(exit) ? Exit.findErrorOption(exit) : undefined
+      return error?._tag === "Some" && error.value instanceof SegmentsError && error.value.cause instanceof Error ? error.value.cause.message : ""
+    }
+    const plain = (hex: string) => `'\\x01${hex}'::bytea`
+    damage(plain("07000000"))
+    assert.include(await messageOf(), "its form is 7, and this program knows 1. Run the newer pgstream that wrote it. If none did: restore that row from a backup")
+    damage(plain("01ffff"))
+    const message = await messageOf()
+    assert.include(message, "its bytes were changed. Restore that row from a backup; or stop pgstream, give up what is in the row, and start again:")
+    assert.include(message, "(SegmentUnreadable)")
+    database.psql(/DELETE FROM pgstream\.webhook_segments_\d+ WHERE number = 2/.exec(message)![0])
+    const next = makeProcess()
+    const backlogs = await next.run((segments) => segments.open(stream, 99))
+    assert.deepStrictEqual(backlogs.map(({ endpointId, events }) => [endpointId, events]), [[endpoint, 1]])
+    const rest = await next.run((segments) => segments.read(stream, endpoint, { segment: 2, index: 0 }))
+    assert.deepStrictEqual([rest?.number, rest?.events.map(({ commitLsn }) => commitLsn)], [3, [3]])
+    await next.run((segments) => segments.pass(stream, new Map([[endpoint, { segment: 4, index: 0 }]])))
+    assert.deepStrictEqual(await next.reads(stream, endpoint), [])
+  })
 })

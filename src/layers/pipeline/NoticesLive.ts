@@ -62,8 +62,11 @@ const deliver = Effect.fnUntraced(function*(
     if (result._tag === "Accepted") return
     const pause = schedule[Math.min(attempt, schedule.length - 1)] ?? TRY_FOR_MS
     if (waited + pause > TRY_FOR_MS) {
-      return yield* Effect.logWarning("A notice could not be posted; it is given up after an hour.").pipe(
-        Effect.annotateLogs({ notice: notice.kind, reason: RetryPolicy.describe(result) })
+      return yield* Effect.logWarning("A notice could not be posted for an hour; it is given up. (NoticeNotPosted)").pipe(
+        Effect.annotateLogs({
+          notice: notice.kind, ...(notice.endpointId === undefined ? {} : { endpointId: notice.endpointId }),
+          reason: RetryPolicy.describe(result), mend: "see what is so now with   pgstream status   and mend what answers at PGSTREAM_NOTICE_URL"
+        })
       )
     }
     waited += pause

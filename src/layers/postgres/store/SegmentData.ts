@@ -8,7 +8,8 @@
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from "node:zlib"
-import type { Seals } from "./Seals.ts"
+import { SegmentUnreadable } from "../../../domain/SegmentCodec.ts"
+import { SealError, type Seals } from "./Seals.ts"
 
 const PLAIN = 1
 const ZSTD = 2
@@ -18,16 +19,25 @@ const LARGE_BYTES = 1024 * 1024
 /** Greatest size of a segment: what a value of Postgres may have. */
 const MAX_BYTES = 1024 * 1024 * 1024
 
-/** The stored bytes are no segment. */
+const seenIn = (cause: unknown): string => {
+  if (cause instanceof SealError) return "it was changed, or moved from another row"
+  return cause instanceof Error ? cause.message : "its bytes were changed"
+}
+
+/** The stored bytes are no segment. Says what to do: without it the endpoints that wait in it wait for ever. */
 export class SegmentDamaged extends Schema.TaggedError<SegmentDamaged>()("SegmentDamaged", {
   table: Schema.Int,
   segment: Schema.Int,
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `Segment ${this.segment} of pgstream.webhook_segments_${this.table} cannot be read: ${
-      this.cause instanceof Error ? this.cause.message : "its bytes were changed"
-    }`
+    const { cause, segment } = this
+    const table = `pgstream.webhook_segments_${this.table}`
+    const what = `Segment ${segment} of ${table} cannot be read`
+    if (cause instanceof SealError && !cause.known) return `${what}: ${cause.message}`
+    const newer = cause instanceof SegmentUnreadable && cause.isOther ? "Run the newer pgstream that wrote it. If none did: r" : "R"
+    return `${what}: ${seenIn(cause)}. ${newer}estore that row from a backup; or stop pgstream, give up what is in the row, and start again:   `
+      + `DELETE FROM ${table} WHERE number = ${segment}   (SegmentUnreadable)`
   }
 }
 
@@ -62,7 +72,7 @@ const decompressed = (bytes: Uint8Array): Effect.Effect<Uint8Array, Error> =>
   bytes.byteLength < LARGE_BYTES
     ? Effect.try({
         try: () => zstdDecompressSync(bytes, { maxOutputLength: MAX_BYTES }),
-        catch: () => new Error("it does not decompress.")
+        catch: () => new Error("it does not decompress")
       })
     : inThread((input, done) => zstdDecompress(input, { maxOutputLength: MAX_BYTES }, done), bytes)
 
@@ -73,7 +83,7 @@ export const unpack = (
   Effect.fromResult(seals.open(stored, contextOf(table, segment))).pipe(
     Effect.flatMap((opened): Effect.Effect<Uint8Array, Error> => {
       if (opened[0] === ZSTD) return decompressed(opened.subarray(1))
-      return opened[0] === PLAIN ? Effect.succeed(opened.subarray(1)) : Effect.fail(new Error("its form is not known."))
+      return opened[0] === PLAIN ? Effect.succeed(opened.subarray(1)) : Effect.fail(new Error("its form is not known"))
     }),
     asDamage(table, segment)
   )
