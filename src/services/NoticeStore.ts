@@ -23,8 +23,8 @@ export class NoticeStore extends Context.Service<NoticeStore, {
   sent(stream: StreamId, id: string): Effect.Effect<void, NoticeStoreError>
   over(stream: StreamId, kind: NoticeKind, endpointId: string | undefined): Effect.Effect<void, NoticeStoreError>
   /**
-   * Forgets what is over as the store itself knows, and says which: the endpoint is not disabled, not suspended any more,
-   * or has no dead letter left. Resumed while no service ran, erased, gone by age: nobody calls `over` then.
+   * Forgets what is over as the store itself knows, and says which: the endpoint ended, is not disabled, not suspended any
+   * more, or has no dead letter left. Resumed while no service ran, erased, gone by age: nobody calls `over` then.
    */
   ended(stream: StreamId): Effect.Effect<ReadonlyArray<Pick<Notice, "endpointId" | "kind">>, NoticeStoreError>
 }>()("pgstream/services/NoticeStore") {}

@@ -82,4 +82,20 @@ export const suite = <E>(name: string, layer: Layer.Layer<Services, E>, stream: 
         assert.deepStrictEqual(yield* store.ended(stream), [])
         assert.deepStrictEqual(yield* began, [true, true, true, false, false])
       }))
+
+    it.effect("whatever was told of an endpoint is over when that ended", () =>
+      Effect.gen(function*() {
+        const [store, subscriptions, stream] = [yield* NoticeStore, yield* SubscriptionStore, newStream()]
+        const key = { url: `http://${randomUUID()}/`, schema: "", table: "" }
+        const { endpointId } = yield* subscriptions.subscribe(key, [])
+        const kinds = ["barrier_waiting", "endpoint_disabled", "first_dead_letter"] as const
+        const tell = (kind: ToldNotice["kind"]) => store.tell(stream, notice({ kind, endpointId: kind === "slot_near_loss" ? undefined : endpointId }))
+        yield* tell("barrier_waiting")
+        yield* tell("slot_near_loss")
+        assert.deepStrictEqual(yield* store.ended(stream), [])
+        assert.isTrue(yield* subscriptions.unsubscribe(key))
+        yield* Effect.forEach(kinds.slice(1), tell)
+        assert.deepStrictEqual((yield* store.ended(stream)).map(({ kind }) => kind).toSorted(), [...kinds])
+        assert.deepStrictEqual((yield* store.load(stream)).map(({ kind }) => kind), ["slot_near_loss"])
+      }))
   })

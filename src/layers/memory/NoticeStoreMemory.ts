@@ -16,7 +16,9 @@ export const layer: Layer.Layer<NoticeStore> = Layer.effect(NoticeStore, Effect.
   const told = new Map<string, ToldNotice>()
   const keyOf = (stream: StreamId, kind: string, endpointId: string | undefined) => `${format(stream)} ${kind} ${endpointId ?? ""}`
   const of = (stream: StreamId) => [...told].filter(([key]) => key.startsWith(`${format(stream)} `))
-  const isOver = (stream: StreamId, { endpointId = "", kind }: ToldNotice): boolean => {
+  const isOver = (stream: StreamId, { endpointId, kind }: ToldNotice): boolean => {
+    if (endpointId === undefined) return false
+    if (Option.isSome(tables) && !tables.value.endpoints.has(endpointId)) return true
     if (kind === "first_dead_letter") {
       const rows = Option.map(parked, (each) => endpointsOf(each, stream).get(endpointId)?.values() ?? [])
       return Option.isSome(rows) && ![...rows.value].some(({ state }) => state === "dead")

@@ -50,12 +50,14 @@ export const make = Effect.gen(function*() {
         DELETE FROM pgstream.notices WHERE stream = ${StreamId.format(stream)} AND kind = ${kind} AND endpoint_id = ${endpointId ?? ""}`)),
     ended: (stream) =>
       Effect.map(operation("ended", sql<Pick<NoticeRow, "endpoint_id" | "kind">>`
-        DELETE FROM pgstream.notices n WHERE n.stream = ${StreamId.format(stream)} AND CASE n.kind
-          WHEN 'endpoint_disabled' THEN NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
+        DELETE FROM pgstream.notices n WHERE n.stream = ${StreamId.format(stream)} AND CASE
+          WHEN n.endpoint_id = '' THEN false
+          WHEN NOT EXISTS (SELECT FROM pgstream.webhook_endpoints e WHERE e.id = n.endpoint_id::uuid) THEN true
+          WHEN n.kind = 'endpoint_disabled' THEN NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
             WHERE x.stream = n.stream AND x.endpoint_id = n.endpoint_id::uuid AND x.disabled_reason IS NOT NULL)
-          WHEN 'endpoint_suspended' THEN NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
+          WHEN n.kind = 'endpoint_suspended' THEN NOT EXISTS (SELECT FROM pgstream.endpoint_streams x
             WHERE x.stream = n.stream AND x.endpoint_id = n.endpoint_id::uuid AND x.suspended_reason IS NOT NULL)
-          WHEN 'first_dead_letter' THEN NOT EXISTS (SELECT FROM pgstream.webhook_deliveries d
+          WHEN n.kind = 'first_dead_letter' THEN NOT EXISTS (SELECT FROM pgstream.webhook_deliveries d
             WHERE d.stream = n.stream AND d.endpoint_id = n.endpoint_id::uuid AND d.state = 'dead')
           ELSE false END
         RETURNING n.kind, n.endpoint_id`),
