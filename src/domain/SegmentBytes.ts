@@ -60,6 +60,23 @@ export class ByteWriter {
     this.at += this.bytes.write(value, this.at)
   }
 
+  /** The rest of `value` from one of its characters on, as `text`. Such of one byte each, as ids have, are no string of their own. */
+  textFrom(value: string, from: number): void {
+    const length = value.length - from
+    if (length >= MORE) return this.text(value.slice(from))
+    this.need(length + 1)
+    const start = this.at
+    this.bytes[this.at++] = length
+    for (let n = from; n < value.length; n++) {
+      const code = value.charCodeAt(n)
+      if (code >= 0x80) {
+        this.at = start
+        return this.text(value.slice(from))
+      }
+      this.bytes[this.at++] = code
+    }
+  }
+
   raw(value: Uint8Array): void {
     this.need(value.byteLength)
     this.bytes.set(value, this.at)

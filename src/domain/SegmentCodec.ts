@@ -38,6 +38,8 @@ export class SegmentUnreadable extends Schema.TaggedError<SegmentUnreadable>()("
 class Texts {
   readonly list: Array<string> = []
   private readonly numbers = new Map<string, number>()
+  /** Lists that are the same array are the same text. */
+  private readonly joined = new Map<ReadonlyArray<string>, number>()
 
   numberOf(text: string): number {
     let number = this.numbers.get(text)
@@ -45,6 +47,12 @@ class Texts {
       this.numbers.set(text, number = this.list.length)
       this.list.push(text)
     }
+    return number
+  }
+
+  numberOfAll(texts: ReadonlyArray<string>): number {
+    let number = this.joined.get(texts)
+    if (number === undefined) this.joined.set(texts, number = this.numberOf(texts.join(",")))
     return number
   }
 }
@@ -76,10 +84,14 @@ const sameKeys = (a: ReadonlyArray<Key>, b: ReadonlyArray<Key>): boolean =>
   }))
 
 /** Lists of keys of one event: its endpoints share one for each order mode. */
-const keyLists = (targets: ReadonlyArray<SegmentTarget>): ReadonlyArray<ReadonlyArray<Key>> => {
-  const lists: Array<ReadonlyArray<Key>> = []
-  for (const { keys } of targets) if (!lists.some((list) => sameKeys(list, keys))) lists.push(keys)
-  return lists
+const keyListsTo = (lists: Array<ReadonlyArray<Key>>, targets: ReadonlyArray<SegmentTarget>): void => {
+  lists.length = 0
+  for (const { keys } of targets) if (placeOf(lists, keys) < 0) lists.push(keys)
+}
+
+const placeOf = (lists: ReadonlyArray<ReadonlyArray<Key>>, keys: ReadonlyArray<Key>): number => {
+  for (let n = 0; n < lists.length; n++) if (sameKeys(lists[n]!, keys)) return n
+  return -1
 }
 
 const writeKeys = (out: ByteWriter, keys: ReadonlyArray<Key>): void => {
@@ -97,7 +109,7 @@ const writeTarget = (part: Part, texts: Texts, event: number, list: number, targ
   out.unsigned(event - part.event)
   out.unsigned(texts.numberOf(target.epoch))
   out.signed(target.sequence - part.sequence)
-  out.unsigned(texts.numberOf(target.selectedBy.join(",")))
+  out.unsigned(texts.numberOfAll(target.selectedBy))
   out.unsigned(list)
   part.count++
   part.event = event
@@ -106,6 +118,7 @@ const writeTarget = (part: Part, texts: Texts, event: number, list: number, targ
 
 const writeEvents = (events: ReadonlyArray<SegmentEvent>, texts: Texts, parts: Map<EndpointId, Part>): ByteWriter => {
   const out = new ByteWriter(events.length * 80)
+  const lists: Array<ReadonlyArray<Key>> = []
   let [lsn, id] = [0, ""]
   for (let n = 0; n < events.length; n++) {
     const event = events[n]!
@@ -113,17 +126,17 @@ const writeEvents = (events: ReadonlyArray<SegmentEvent>, texts: Texts, parts: M
     out.signed(event.commitLsn - lsn)
     out.signed(event.ordinal)
     out.unsigned(common)
-    out.text(event.id.slice(common))
+    out.textFrom(event.id, common)
     out.unsigned(event.body.byteLength)
     out.unsigned(texts.numberOf(event.table))
     out.unsigned(texts.numberOf(event.kind))
-    const lists = keyLists(event.targets)
+    keyListsTo(lists, event.targets)
     out.unsigned(lists.length)
     for (const list of lists) writeKeys(out, list)
     for (const target of event.targets) {
       let part = parts.get(target.endpointId)
       if (part === undefined) parts.set(target.endpointId, part = { out: new ByteWriter(events.length * 6), count: 0, event: 0, sequence: 0 })
-      writeTarget(part, texts, n, lists.findIndex((list) => sameKeys(list, target.keys)), target)
+      writeTarget(part, texts, n, placeOf(lists, target.keys), target)
     }
     lsn = event.commitLsn
     id = event.id

@@ -185,7 +185,7 @@ export const layer = Layer.effect(
       withdraw(yield* removed.gone(definitions.current().map((row) => row.id), 0))
       const bodies = new BodyWriter(grips.slabBytes)
       const dispatcher = new Dispatcher({
-        core, definitions, directory,
+        core, definitions, directory, segments,
         pressure: new Pressure({ core, lanes: directory.lanes, walHeld }),
         bodies,
         added: (rows, xid) => Effect.map(removed.gone(rows.map((row) => row.id), xid), withdraw)

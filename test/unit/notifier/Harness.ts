@@ -92,6 +92,8 @@ export interface HarnessOptions {
   readonly counts?: ReadonlyMap<string, EndpointCount>
   /** Rows that select every event, by endpoint; one for each if not given. */
   readonly rows?: { readonly [endpoint: string]: ReadonlyArray<string> }
+  /** Whether its rows select that change; if not given, all. */
+  readonly selects?: (endpoint: string, change: Change) => boolean
   /** Of the memory that bodies are written to; small, so that it is used again and again. */
   readonly slabBytes?: number
   /** Rows that the store does not have any more. */
@@ -334,9 +336,12 @@ export class Harness {
   private definitions(): DefinitionsInForce {
     let selections: ReadonlyArray<Selection> | undefined
     return {
-      select: () =>
+      select: (change) => {
         selections ??= [...Map.groupBy(this.inForce.values(), (each) => each.endpointId)]
-          .map(([endpointId, selecting]) => ({ endpointId, selectedBy: selecting.map(({ id }) => id) })),
+          .map(([endpointId, selecting]) => ({ endpointId, selectedBy: selecting.map(({ id }) => id) }))
+        const { selects } = this.options
+        return selects === undefined ? selections : selections.filter(({ endpointId }) => selects(endpointId, change))
+      },
       consume: () => false,
       commit: ({ definitions }) => {
         if (definitions === undefined) return

@@ -66,6 +66,34 @@ describe("Notifier, bodies that wait for long", () => {
   })
 })
 
+describe("Notifier, bodies that wait for their segment", () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  it("do not hold the memory of the bodies that were beside them while the store is away", () => {
+    const take = vi.spyOn(Slabs.prototype, "take")
+    let away = true
+    const harness = new Harness({
+      endpoints: [endpoint("e", { concurrency: 1_000 }), endpoint("p", { paused: true })], latencyMs: 0, slabBytes: 64 * 1_024, storeFails: () => away,
+      selects: (id, change) => id === "e" || change.kind === "I" && change.ordinal === 0
+    })
+    let most = 0
+    for (let n = 1; n <= 200; n++) {
+      assert.isTrue(harness.offer(chunk(n)).admitted)
+      harness.pass(1)
+      most = Math.max(most, (take.mock.contexts[0] as Slabs).takenBytes)
+    }
+    assert.isAbove(take.mock.calls.length, 200, "so many slabs were written to")
+    assert.isAtMost(most, 5 * 1_024 * 1_024)
+    away = false
+    harness.pass(61_000)
+    harness.change("p", endpoint("p"))
+    harness.pass(2_000)
+    assert.strictEqual(harness.sent.filter((sent) => sent.endpoint === "p").length, 200)
+    // The harness looks at each body when it is sent.
+    assert.strictEqual(new Set(harness.ids).size, 200 * CHUNK)
+  })
+})
+
 describe("Notifier, a suspended endpoint while the store is away", () => {
   it("holds the stream when too much waits for one range", () => {
     let away = true

@@ -21,6 +21,7 @@ import { type Core, READY_ENOUGH, READY_FEW } from "./Core.ts"
 import type { EndpointLanes } from "./EndpointLanes.ts"
 import { Entry, type EventFacts, type SharedBody } from "./Entry.ts"
 import { LOOK_MS, type Pressure } from "./Pressure.ts"
+import type { SegmentWriter } from "./SegmentWriter.ts"
 
 /** All endpoints that were opened. */
 export interface Directory {
@@ -35,6 +36,7 @@ export interface DispatcherOptions {
   readonly definitions: DefinitionsInForce
   readonly directory: Directory
   readonly bodies: Pick<BodyWriter, "write" | "memory" | "slabs">
+  readonly segments: Pick<SegmentWriter, "keepBodies">
   /** Rows that the stream brought: which of them are gone already is asked before it goes on. */
   readonly added: (rows: ReadonlyArray<Subscription>, xid: number) => Effect.Effect<void>
   readonly pressure: Pressure
@@ -50,6 +52,7 @@ export class Dispatcher {
   private readonly definitions: DefinitionsInForce
   private readonly directory: Directory
   private readonly bodies: DispatcherOptions["bodies"]
+  private readonly segments: DispatcherOptions["segments"]
   private readonly added: DispatcherOptions["added"]
   private readonly pressure: Pressure
   private readonly copied: CopiedSelection
@@ -76,6 +79,7 @@ export class Dispatcher {
     this.copied = new CopiedSelection(options.definitions)
     this.directory = options.directory
     this.bodies = options.bodies
+    this.segments = options.segments
     this.added = options.added
     this.pressure = options.pressure
     this.ticket = new Ticket()
@@ -129,6 +133,7 @@ export class Dispatcher {
     this.sparseBytes = Math.min(this.sparseBytes, slabs.takenBytes)
     if (slabs.takenBytes < Math.max(SPARSE_FACTOR * this.core.bytes, this.sparseBytes) + SPARSE_BYTES) return
     for (const lanes of this.directory.lanes.values()) lanes.keepBodies()
+    this.segments.keepBodies()
     this.sparseBytes = slabs.takenBytes
   }
 

@@ -61,7 +61,7 @@ export class SegmentItem implements SegmentTarget {
 /** An event in the write buffer, for all that are behind. */
 export class BufferedEvent implements SegmentEvent {
   readonly id: string
-  readonly body: Uint8Array
+  body: Uint8Array
   /** The same for all that are sent it. */
   readonly shared: SharedBody
   readonly commitLsn: Lsn
@@ -70,17 +70,27 @@ export class BufferedEvent implements SegmentEvent {
   readonly kind: string
   readonly targets: Array<SegmentItem> = []
   readonly ticket: Ticket
-  slab: Slab | undefined = undefined
+  /** Held while it is in the write buffer, or until its body is copied. */
+  slab: Slab | undefined
 
   constructor(event: EventFacts, ticket: Ticket) {
-    const shared = event.shared ?? { users: 0, kept: undefined }
     this.id = event.id
-    this.body = event.slab === undefined ? event.body : (shared.kept ??= new Uint8Array(event.body))
-    this.shared = shared
+    this.body = event.body
+    this.slab = event.slab
+    this.shared = event.shared ?? { users: 0, kept: undefined }
     this.commitLsn = event.commitLsn
     this.ordinal = event.ordinal
     this.table = event.table
     this.kind = event.kind
     this.ticket = ticket
+  }
+
+  /** It stays for longer, as `Entry.keepBody`. */
+  keepBody(): void {
+    const { slab } = this
+    if (slab === undefined) return
+    this.body = this.shared.kept ??= new Uint8Array(this.body)
+    this.slab = undefined
+    slab.release()
   }
 }
