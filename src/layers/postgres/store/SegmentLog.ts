@@ -46,6 +46,8 @@ export class SegmentLog {
   batch: { readonly name: string; readonly number: number; done: boolean } | undefined
   readonly waiting = new Map<EndpointId, Waiting>()
   appendedMs: number
+  /** At the last try something was in the way. */
+  trimRefused = false
   /** Writes come one after the other. */
   readonly lock = Semaphore.makeUnsafe(1)
 

@@ -23,7 +23,7 @@ import * as Read from "./SegmentsPgRead.ts"
 import { make as makeStore, type SegmentStore } from "./SegmentsPgStore.ts"
 import * as Sql from "./SegmentsPgSql.ts"
 import * as StreamWriters from "./StreamWriters.ts"
-import { trim } from "./SegmentTables.ts"
+import { trim, trimAgain } from "./SegmentTables.ts"
 
 /** The next table, before the first segment and when the one before is full. That one then is ended. */
 const makeRoom = (store: SegmentStore, log: SegmentLog, first: number): Effect.Effect<void, SegmentsError> => {
@@ -81,10 +81,8 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
   const alone = <A, E>(id: StreamId.StreamId, work: (log: SegmentLog) => Effect.Effect<A, E>) =>
     Effect.flatMap(logOf(id), (log) => log.lock.withPermits(1)(Effect.suspend(() => work(log))))
 
-  const trimmed = (log: SegmentLog) =>
-    trim(store, log).pipe(Effect.catch((error) => Effect.logWarning("Segments cannot be trimmed; trying again later.", error)))
   const trimAll = Effect.suspend(() =>
-    Effect.forEach([...logs.values()], (log) => log.lock.withPermits(1)(trimmed(log)), { discard: true }))
+    Effect.forEach([...logs.values()], (log) => log.lock.withPermits(1)(trimAgain(store, log)), { discard: true }))
   yield* Effect.sleep(limits.trimEveryMs).pipe(Effect.andThen(trimAll), Effect.forever, Effect.forkScoped)
 
   return Segments.of({
@@ -92,7 +90,7 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
       Effect.gen(function*() {
         const { backlogs, log } = yield* Open.open(store, StreamId.format(id), position)
         logs.set(log.stream, log)
-        yield* trimmed(log)
+        yield* trim(store, log)
         return backlogs
       }),
     append: (id, events) => alone(id, (log) => append(store, log, events)),
@@ -110,7 +108,7 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
             yield* store.holding("pass", log.stream, (fence) => Sql.pass(sql, fence, log.stream, moved, finished))
             log.passed(moved, finished)
           }
-          yield* trimmed(log)
+          yield* trim(store, log)
         })),
     numbers: (id, endpoint) => Read.numbers(store, StreamId.format(id), endpoint),
     backlog: (id) => Read.backlog(store, StreamId.format(id)),
@@ -123,7 +121,7 @@ export const make = Effect.fnUntraced(function*(limits: SegmentLimits) {
           const count = yield* Read.count(store, log.stream, endpoint)
           yield* store.fenced("end", log.stream, Sql.removeCursors(sql, log.stream, [endpoint]))
           log.passed(new Map(), [endpoint])
-          yield* trimmed(log)
+          yield* trim(store, log)
           return count
         }))
   })
