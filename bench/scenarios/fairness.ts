@@ -45,7 +45,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
     prepare: async (bench) => {
       const fast = await bench.receiver()
       const beside = await others(bench)
-      const rows = bench.size(100_000, 2_000)
+      // As long as a backlog is: it takes a second until the dead one and the slow one are behind.
+      const rows = bench.size(400_000, 2_000)
       const arms = bench.programs.flatMap((program) => {
         const arm = (name: string, urls: ReadonlyArray<string>) => ({
           name: named(program, name),
