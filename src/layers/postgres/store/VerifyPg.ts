@@ -24,6 +24,8 @@ interface CountRow {
   readonly count: bigint
   readonly epoch: string
   readonly url: string
+  /** Something waits in segments. One that begins to wait later does so with numbers above its count. */
+  readonly behind: boolean
 }
 
 interface IslandRow {
@@ -47,7 +49,8 @@ const only = (sql: Sql, endpoint: string | undefined) =>
 
 const counts = (sql: Sql, stream: string, endpoint: string | undefined) =>
   sql<CountRow>`
-    SELECT d.endpoint_id, d.count, d.epoch, coalesce(e.url, '') AS url
+    SELECT d.endpoint_id, d.count, d.epoch, coalesce(e.url, '') AS url,
+      EXISTS (SELECT FROM pgstream.webhook_segment_cursors c WHERE c.stream = d.stream AND c.endpoint_id = d.endpoint_id) AS behind
     FROM pgstream.endpoint_streams d LEFT JOIN pgstream.webhook_endpoints e ON e.id = d.endpoint_id
     WHERE d.stream = ${stream} AND d.count > 0 AND ${only(sql, endpoint)} ORDER BY d.endpoint_id`
 
@@ -75,6 +78,9 @@ const asked = <A>(work: Effect.Effect<A, SqlError>) =>
 
 const failure = (cause: unknown) => new VerifyError({ unavailable: false, cause })
 
+const byEndpoint = <Row extends { readonly endpoint_id: string }>(rows: ReadonlyArray<Row>): ReadonlyMap<string, ReadonlyArray<Row>> =>
+  Map.groupBy(rows, (row) => row.endpoint_id)
+
 /** `''`: a row of before there were epochs with rows; it is taken for the one in force. */
 const isOf = (epoch: string) => (row: { readonly epoch: string }): boolean => row.epoch === epoch || row.epoch === ""
 
@@ -86,17 +92,17 @@ export const make = Effect.gen(function*() {
     const name = StreamId.format(stream)
     const given = yield* asked(counts(sql, name, endpoint))
     const waiting = new Map<string, Effect.Success<ReturnType<typeof segments.numbers>>>()
-    for (const { endpoint_id: id } of given) waiting.set(id, yield* Effect.mapError(segments.numbers(stream, id), failure))
-    const parked = yield* asked(islands(sql, name, endpoint))
-    const recorded = yield* Effect.mapError(ranges.list(stream, endpoint), failure)
-    const recent = yield* asked(accepted(sql, name, endpoint))
+    for (const { behind, endpoint_id: id } of given) if (behind) waiting.set(id, yield* Effect.mapError(segments.numbers(stream, id), failure))
+    const parked = byEndpoint(yield* asked(islands(sql, name, endpoint)))
+    const recorded = Map.groupBy(yield* Effect.mapError(ranges.list(stream, endpoint), failure), (range) => range.endpointId)
+    const recent = byEndpoint(yield* asked(accepted(sql, name, endpoint)))
     return given.map(({ count, endpoint_id: id, epoch, url }): KnownEndpoint => {
-      const rows = parked.filter((row) => row.endpoint_id === id)
+      const rows = parked.get(id) ?? []
       const behind = waiting.get(id) ?? []
       const numbers = (state: AccountState) => Ranges.fromRanges([
         ...(state === "waiting" ? behind.filter(isOf(epoch)) : []),
         ...rows.filter((row) => row.state === state && isOf(epoch)(row)).map(({ first, last }) => ({ first: Number(first), last: Number(last) })),
-        ...recorded.filter((range) => range.endpointId === id && range.epoch === epoch && range.state === state)
+        ...(recorded.get(id) ?? []).filter((range) => range.epoch === epoch && range.state === state)
       ].map(({ first, last }) => ({ first, last })))
       const earlier = [...behind, ...rows].filter((row) => !isOf(epoch)(row))
       return {
@@ -105,7 +111,7 @@ export const make = Effect.gen(function*() {
           waiting: numbers("waiting"), dead: numbers("dead"), suspended: numbers("suspended"), withdrawn: numbers("withdrawn"),
           purged: numbers("purged")
         },
-        accepted: recent.filter((row) => row.endpoint_id === id).map((row) => ({ id: row.event_id, sequence: Number(row.sequence) })),
+        accepted: (recent.get(id) ?? []).map((row) => ({ id: row.event_id, sequence: Number(row.sequence) })),
         earlier: earlier.reduce((sum, { first, last }) => sum + Number(last) - Number(first) + 1, 0)
       }
     })
