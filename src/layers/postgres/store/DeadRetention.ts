@@ -1,7 +1,7 @@
 /**
  * Dead deliveries go when they are older than the retention: once an hour, in small batches. Their numbers are recorded
  * as purged before their rows go, so that `verify` accounts for them; a kill between the two changes nothing. Ranges of
- * endpoints that ended go at the same age.
+ * endpoints that ended go at the same age; where dead deliveries are kept for ever, at `RANGES_MS`.
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -21,6 +21,7 @@ const EVERY_MS = 3_600_000
 /** Rows of one batch, and the pause after it: nobody else waits for long. */
 const BATCH_ROWS = 500
 const PAUSE = "100 millis"
+const RANGES_MS = 30 * 86_400_000
 
 /** Answers how many went. */
 export const removeExpired = Effect.fnUntraced(function*(
@@ -47,21 +48,29 @@ const removeRanges = (
       AND NOT EXISTS (SELECT FROM pgstream.webhook_endpoints e WHERE e.id = r.endpoint_id)
       AND EXISTS (SELECT FROM fence)`
 
-/** For the streams that this process has taken over. */
-export const layer: Layer.Layer<never, never, StoreSql | NotifierSettings> = Layer.effectDiscard(Effect.gen(function*() {
+/** A round of one stream: what is older than it may be at `nowMs` goes. */
+export const make = Effect.gen(function*() {
   const { deadRetentionMs } = yield* NotifierSettings
-  if (deadRetentionMs === 0) return
   const sql: SqlClient.SqlClient = yield* StoreSql
   const writers = yield* StreamWriters.StreamWriters
   const [dead, ranges] = [yield* DeadDeliveries, yield* SequenceRanges]
+  return Effect.fnUntraced(function*(text: string, nowMs: number) {
+    const count = deadRetentionMs === 0 ? 0 : yield* removeExpired(dead, ranges, Stream.parse(text), nowMs - deadRetentionMs)
+    yield* removeRanges(sql, writers, text, nowMs - (deadRetentionMs === 0 ? RANGES_MS : deadRetentionMs))
+    if (count > 0) yield* Effect.logInfo("Dead deliveries were removed: they were older than the retention.").pipe(Effect.annotateLogs({ count }))
+  })
+})
+
+/** For the streams that this process has taken over. */
+export const layer: Layer.Layer<never, never, StoreSql | NotifierSettings> = Layer.effectDiscard(Effect.gen(function*() {
+  const writers = yield* StreamWriters.StreamWriters
+  const round = yield* make
   const doneMs = new Map<string, number>()
   const trim = Effect.fnUntraced(function*(text: string) {
     const now = yield* Clock.currentTimeMillis
     if (now - (doneMs.get(text) ?? -Infinity) < EVERY_MS) return
     doneMs.set(text, now)
-    const count = yield* removeExpired(dead, ranges, Stream.parse(text), now - deadRetentionMs)
-    yield* removeRanges(sql, writers, text, now - deadRetentionMs)
-    if (count > 0) yield* Effect.logInfo("Dead deliveries were removed: they were older than the retention.").pipe(Effect.annotateLogs({ count }))
+    yield* round(text, now)
   })
   const look = Effect.suspend(() => Effect.forEach([...writers.generations.keys()], (text) =>
     trim(text).pipe(
