@@ -215,6 +215,19 @@ describe("Notifier, bounds", () => {
     assert.deepStrictEqual(harness.segments.ids("e"), [idOf(1)])
   })
 
+  it("holds two megabytes of what goes to segments, however much an endpoint may hold", () => {
+    let down = true
+    const harness = new Harness({ endpoints: [endpoint("e", { paused: true })], storeFails: () => down })
+    let n = 0
+    let last = { admitted: true }
+    while (last.admitted && n < 100) last = harness.offer([insert(++n, 0, `${n}`, 100_000), commit(n)])
+    assert.strictEqual(n, Math.ceil(2 * 1_024 * 1_024 / 100_300))
+    down = false
+    harness.pass(6_000)
+    assert.isTrue(last.admitted)
+    assert.lengthOf(harness.segments.ids("e"), n)
+  })
+
   it("holds no more than so many writes of what has no body, either", () => {
     let down = true
     const harness = new Harness({ storeFails: () => down })

@@ -14,9 +14,11 @@ import { untilDone } from "./ParkWriter.ts"
 import { BufferedEvent, SegmentItem } from "./SegmentItem.ts"
 import type { SegmentSide } from "./SegmentSide.ts"
 
-/** Events and bytes of bodies in one segment at most (one larger body goes alone): a half costs a tenth more a event, twice as much holds up the rest for longer. */
+/** Events and bytes of bodies in one segment at most (one larger body goes alone). Half as many cost a tenth more an event; twice as many hold the thread for longer. */
 const SEGMENT_EVENTS = 2_000
 const SEGMENT_BYTES = 512 * 1024
+/** Bytes of bodies that wait at most, with those under way: enough for the next append while one is made. */
+const BUFFER_BYTES = 4 * SEGMENT_BYTES
 /** A batch below this many bytes waits until the append before is this long ago, ms. */
 const SMALL_BYTES = 64 * 1024
 const SMALL_PAUSE_MS = 20
@@ -136,7 +138,7 @@ export class SegmentWriter {
   }
 
   private bound(): void {
-    this.core.holdStream("segments", this.queuedBytes + this.underWayBytes > this.core.settings.maxEndpointBytes)
+    this.core.holdStream("segments", this.queuedBytes + this.underWayBytes > Math.min(BUFFER_BYTES, this.core.settings.maxEndpointBytes))
   }
 }
 
