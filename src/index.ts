@@ -2,7 +2,8 @@
  * The API for embedders: domain, services (contracts), and the Layers that stand for them.
  *
  * `pipelineLayer(settings)` is the whole graph of the binary; replace any part by giving another Layer of the same
- * service. `examples/embed` runs the pipeline with a Notifier of its own.
+ * service. `examples/embed` runs the pipeline with a Notifier of its own. A graph of your own that is provided below
+ * another one needs `Layer.fresh` (docs/architecture.md, "Inside another Effect app").
  */
 // Domain: pure values and decisions.
 export * as Change from "./domain/Change.ts"

@@ -1,9 +1,15 @@
-/** `examples/embed`, as a process: a Notifier of one's own inside another Effect program. */
+/** `examples/embed`, as a process: a Notifier of one's own inside another Effect program. And two in one process. */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, assert, it } from "vitest"
+import { Layers, load, pipelineLayer, SubscriptionStore, usable } from "../../src/index.ts"
 import { launch, pgstream, type Running } from "../support/cli.ts"
 import { eventually, testDatabase } from "../support/database.ts"
 import { freePort } from "../support/PostgresServer.ts"
+import { migratedStore } from "../support/store.ts"
 
 const database = testDatabase("embed")
 const slot = `embed_${process.pid}`
@@ -42,4 +48,25 @@ it("hands each change to the program's own function, and goes on after a stop be
   const second = embed()
   await seen(second, "U public.pets")
   assert.notInclude(second.stdout(), "I public.pets")
+}, 60_000)
+
+it("has its own store below the Layers of another one", async () => {
+  const [outside, folder] = [testDatabase("embed_outside"), mkdtempSync(join(tmpdir(), "pgstream-embed-"))]
+  try {
+    assert.strictEqual((await pgstream(["init"], env)).code, 0)
+    const file = join(folder, "inside.env")
+    const own = { ...env, PGSTREAM_WEBHOOK_SUBSCRIPTION_STORE_URL: database.url, PGSTREAM_WEBHOOK_SUBSCRIPTION_SERVER_ADDRESS: `127.0.0.1:${await freePort()}` }
+    writeFileSync(file, Object.entries(own).map(([name, value]) => `${name}="${value}"\n`).join(""))
+    const settings = await Effect.runPromise(Effect.flatMap(load({ file, flags: {}, needTarget: false }), usable))
+    const subscribe = (url: string) => SubscriptionStore.use((store) => store.subscribe({ url, schema: "", table: "" }, []))
+    await Effect.runPromise(
+      Effect.andThen(subscribe("http://outside/"), Effect.provide(subscribe("http://inside/"), pipelineLayer(settings))).pipe(
+        Effect.provide(Layers.SubscriptionStorePg.layer.pipe(Layer.provide(migratedStore(outside.url))))
+      )
+    )
+    const urls = (of: typeof database) => of.psql("SELECT url FROM pgstream.webhook_subscriptions").trim()
+    assert.deepStrictEqual([urls(outside), urls(database)], ["http://outside/", "http://inside/"])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }, 60_000)

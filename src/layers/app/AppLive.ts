@@ -77,8 +77,7 @@ export const copies = CopyAskingLive.layer.pipe(Layer.provide(TableCatalogPg.lay
 const source = (settings: AppSettings) =>
   settings.source.driver === "socket" ? SlotSource.layer : SlotSourcePglr.layer
 
-/** Everything that `Pipeline.run` needs, with the API and health servers beside it. */
-export const pipelineLayer = (settings: AppSettings) =>
+const graph = (settings: AppSettings) =>
   Layer.mergeAll(
     Notifier.layer.pipe(Layer.provide(SubscriptionCacheChosen.layer), Layer.provide(WebhookTransportHttp.layer)),
     TableShapes.layer.pipe(
@@ -110,3 +109,10 @@ export const pipelineLayer = (settings: AppSettings) =>
     Layer.provide(databases(settings)),
     Layer.provide(Layer.succeed(Sql.SqlSilence, { limitMs: Sql.RUNNING_SILENCE_MS }))
   )
+
+/**
+ * Everything that `Pipeline.run` needs, with the API and health servers beside it. Shares nothing with what is provided
+ * around it: an effect below another's provided Layers would get the stores of that one's database, since a Layer that
+ * is a constant is made once for both.
+ */
+export const pipelineLayer = (settings: AppSettings) => Layer.fresh(graph(settings))
