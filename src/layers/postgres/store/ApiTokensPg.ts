@@ -5,13 +5,13 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import { SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import { randomBytes } from "node:crypto"
 import * as ApiToken from "../../../domain/ApiToken.ts"
 import { ApiTokenRefused, ApiTokens, ApiTokensError, hashOf, type NewToken, type StoredToken } from "../../../services/ApiTokens.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
+import { answering } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes. */
 const TIMEOUT = "10 seconds"
@@ -38,14 +38,7 @@ const COLUMNS = `name, scope, hash, floor(extract(epoch FROM created_at) * 1000)
   floor(extract(epoch FROM expires_at) * 1000)::bigint AS expires_ms, last_used_on::text AS last_used_on`
 
 const operation = <A, E>(name: ApiTokensError["operation"], work: Effect.Effect<A, E | SqlError>) =>
-  work.pipe(
-    within(TIMEOUT),
-    Effect.mapError((error) =>
-      error instanceof SqlError
-        ? new ApiTokensError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })
-        : error as Exclude<E, SqlError>
-    )
-  )
+  answering(TIMEOUT, work, (why) => new ApiTokensError({ operation: name, ...why }))
 
 export const make = Effect.gen(function*() {
   const sql = yield* StoreSql

@@ -1,22 +1,18 @@
 /** Conditions and columns that the statements of `DeliveryAdminPg` share. */
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import type { DeliverySelector } from "../../../domain/DeliverySelector.ts"
 import { DeliveryAdminError } from "../../../services/DeliveryAdmin.ts"
-import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
+import { answering } from "./StoreRetry.ts"
 
 /** One statement; a list over millions of rows may take some. */
 const TIMEOUT = Duration.seconds(30)
 
 export const operation = <A>(name: string, work: Effect.Effect<A, SqlError>): Effect.Effect<A, DeliveryAdminError> =>
-  work.pipe(
-    within(TIMEOUT),
-    Effect.mapError((error) =>
-      new DeliveryAdminError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) }))
-  )
+  answering(TIMEOUT, work, (why) => new DeliveryAdminError({ operation: name, ...why }))
 
 /** Commit time of the transaction by the id (ms since 1970), else `fallback`: the same as `DeliverySelector.committedAtMs`. */
 const committedMs = (sql: SqlClient.SqlClient, fallback: string): Fragment =>

@@ -19,7 +19,7 @@ import {
 import { SecretSettings } from "../../../services/Settings.ts"
 import { StoreSql } from "../Sql.ts"
 import { Seals } from "./Seals.ts"
-import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
+import { answering } from "./StoreRetry.ts"
 import * as StreamWriters from "./StreamWriters.ts"
 
 const TIMEOUT = Duration.seconds(10)
@@ -58,11 +58,7 @@ const viewOf = (row: ViewRow): CommandView => ({
 })
 
 const operation = <A>(name: string, work: Effect.Effect<A, SqlError>) =>
-  work.pipe(
-    within(TIMEOUT),
-    Effect.mapError((error) =>
-      new DeliveryCommandsError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) }))
-  )
+  answering(TIMEOUT, work, (why) => new DeliveryCommandsError({ operation: name, ...why }))
 
 const sealed = (seals: Seals, text: string, context: string) => seals.seal(Buffer.from(text, "utf8"), context)
 

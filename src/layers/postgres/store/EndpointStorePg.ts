@@ -8,7 +8,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import type * as SqlClient from "effect/sql/SqlClient"
-import { SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import { randomBytes } from "node:crypto"
 import * as Sending from "../../../domain/Sending.ts"
 import * as Signature from "../../../domain/Signature.ts"
@@ -24,22 +24,14 @@ import * as EndpointRow from "./EndpointRow.ts"
 import * as EndpointSecrets from "./EndpointSecrets.ts"
 import { type SealError, Seals } from "./Seals.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { collided, isUnavailable, sqlState, timedOut, within, withoutValues } from "./StoreRetry.ts"
+import { answering, sqlState, timedOut, withoutValues } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes; a request of the API has its own, longer limit. */
 const TIMEOUT = "10 seconds"
 const PAUSED_REASON = "paused by an operator"
 
 const operation = <A, E>(name: EndpointStoreError["operation"], work: Effect.Effect<A, E | SqlError>) =>
-  work.pipe(
-    Effect.retry({ times: 3, while: collided }),
-    within(TIMEOUT),
-    Effect.mapError((error) =>
-      error instanceof SqlError
-        ? new EndpointStoreError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })
-        : error as Exclude<E, SqlError>
-    )
-  )
+  answering(TIMEOUT, work, (why) => new EndpointStoreError({ operation: name, ...why }))
 
 const refused = (reason: EndpointRefused["reason"], detail: string) => new EndpointRefused({ reason, detail })
 

@@ -59,13 +59,36 @@ export const timedOut = (limit: Limit): SqlError =>
   })
 
 /** Ends what takes longer: for who waits for no store, and says that it is away. */
-export const within = (limit: Limit) =>
+const within = (limit: Limit) =>
 <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R> =>
   Effect.timeoutOrElse(self, { duration: limit, orElse: () => Effect.fail(timedOut(limit)) })
 
 /** Another session did the opposite in the same moment: the statement is whole, and may be sent again. */
-export const collided = (error: unknown): boolean =>
+const collided = (error: unknown): boolean =>
   error instanceof SqlError && (error.reason._tag === "DeadlockError" || error.reason._tag === "SerializationError")
+
+/** Why there is no answer, as the errors of services have it. */
+export interface Unanswered {
+  readonly unavailable: boolean
+  /** Without values of the row. */
+  readonly cause: Error
+}
+
+/** Times that a statement is sent again because of another session. */
+const COLLISIONS = 3
+
+/** For who waits for the answer, and for no store: one that is away is an error made by `as`. */
+export const answering = <A, E, R, E2>(
+  limit: Limit, work: Effect.Effect<A, E | SqlError, R>, as: (why: Unanswered) => E2
+): Effect.Effect<A, E2 | Exclude<E, SqlError>, R> =>
+  work.pipe(
+    Effect.retry({ times: COLLISIONS, while: collided }),
+    within(limit),
+    Effect.mapError((error) =>
+      error instanceof SqlError
+        ? as({ unavailable: isUnavailable(error), cause: withoutValues(error) })
+        : error as Exclude<E, SqlError>)
+  )
 
 /**
  * A connection that is lost inside a transaction: the ROLLBACK that follows, or the one after a COMMIT without an answer,

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type { ChangeKind } from "../../../domain/Change.ts"
 import type { Subscription, SubscriptionId } from "../../../domain/Subscription.ts"
 import { SubscriptionSettings } from "../../../services/Settings.ts"
@@ -13,7 +13,7 @@ import {
 } from "../../../services/SubscriptionStore.ts"
 import { StoreSql } from "../Sql.ts"
 import * as StoreHints from "./StoreHints.ts"
-import { collided, isUnavailable, within, withoutValues } from "./StoreRetry.ts"
+import { answering } from "./StoreRetry.ts"
 
 /** Longer than any of these statements takes; a request of the API has its own, longer limit. */
 const TIMEOUT = "10 seconds"
@@ -40,15 +40,7 @@ const subscriptionOf = (row: SubscriptionRow): Subscription => ({
 })
 
 const operation = <A, E>(name: SubscriptionStoreError["operation"], work: Effect.Effect<A, E | SqlError>) =>
-  work.pipe(
-    Effect.retry({ times: 3, while: collided }),
-    within(TIMEOUT),
-    Effect.mapError((error) =>
-      error instanceof SqlError
-        ? new SubscriptionStoreError({ operation: name, unavailable: isUnavailable(error), cause: withoutValues(error) })
-        : error as Exclude<E, SqlError>
-    )
-  )
+  answering(TIMEOUT, work, (why) => new SubscriptionStoreError({ operation: name, ...why }))
 
 const COLUMNS = `id, endpoint_id, url, schema_name, table_name, event_types,
   round(extract(epoch FROM created_at) * 1000000)::bigint AS created_at_us`

@@ -14,7 +14,7 @@ import { Segments } from "../../../services/Segments.ts"
 import { SequenceRanges } from "../../../services/SequenceRanges.ts"
 import { type KnownEndpoint, Verify, VerifyError } from "../../../services/Verify.ts"
 import { StoreSql } from "../Sql.ts"
-import { isUnavailable, within, withoutValues } from "./StoreRetry.ts"
+import { answering } from "./StoreRetry.ts"
 
 /** All that a stream has parked is read. */
 const TIMEOUT = Duration.minutes(5)
@@ -71,10 +71,7 @@ const accepted = (sql: Sql, stream: string, endpoint: string | undefined) =>
     WHERE d.stream = ${stream} AND d.sequence BETWEEN 1 AND x.count AND ${only(sql, endpoint)} ORDER BY d.at DESC`
 
 const asked = <A>(work: Effect.Effect<A, SqlError>) =>
-  work.pipe(
-    within(TIMEOUT),
-    Effect.mapError((error) => new VerifyError({ unavailable: isUnavailable(error), cause: withoutValues(error) }))
-  )
+  answering(TIMEOUT, work, (why) => new VerifyError(why))
 
 const failure = (cause: unknown) => new VerifyError({ unavailable: false, cause })
 
