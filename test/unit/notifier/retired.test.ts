@@ -1,5 +1,7 @@
 /** Endpoints that ended: nothing of them is kept, once nothing of them is under way. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import type * as Scope from "effect/Scope"
@@ -26,7 +28,7 @@ const timing: StoreTiming = { write: () => [0, 0], scan: () => [0, 0], fails: ()
 const noSleep = () => Effect.void
 
 /** A Directory alone, with stores in memory. */
-const directoryOf = Effect.fnUntraced(function*(known: Map<string, Endpoint>) {
+const directoryOf = Effect.fnUntraced(function*(known: Map<string, Endpoint>, beforeEnd: Effect.Effect<void> = Effect.void) {
   const scope = yield* Effect.scope
   const changed = yield* Queue.unbounded<{ readonly id: string; readonly endpoint: Endpoint | undefined }>()
   const context = yield* Effect.context<never>()
@@ -40,9 +42,10 @@ const directoryOf = Effect.fnUntraced(function*(known: Map<string, Endpoint>) {
     fork: (effect) => void Effect.runForkWith(context)(effect)
   })
   core.loading = false
-  const [store, log, ranges] = [
+  const [stored, log, ranges] = [
     new SimulatedStore().service(noSleep, timing), new SimulatedSegments().service(noSleep, timing), new SimulatedRanges().service(noSleep, timing)
   ]
+  const store: typeof stored = { ...stored, end: (stream, id) => Effect.andThen(beforeEnd, stored.end(stream, id)) }
   const named = new Set<string>()
   const directory = Directory.make({
     parts: {
@@ -117,6 +120,37 @@ describe("Directory", () => {
       yield* tell("e")
       const again = yield* directory.open("e")
       assert.deepStrictEqual([again === lanes, again.count, again.epoch], [false, 7, lanes.epoch])
+    })))
+
+  it("keeps one while the store still ends it: what a later one of the same id has there is not ended with it", () =>
+    run(Effect.gen(function*() {
+      const known = new Map<string, Endpoint>()
+      const stuck = yield* Latch.make(false)
+      let ends = 0
+      const { directory, tell } = yield* directoryOf(known, Effect.suspend(() => (++ends === 2 ? stuck.await : Effect.void)))
+      // It ends because it is not there when it is opened, and once more since it went.
+      yield* directory.open("e")
+      yield* tell("e")
+      directory.retire()
+      assert.deepStrictEqual([ends, size(directory)], [2, 1])
+      yield* stuck.open
+      yield* tell("another")
+      directory.retire()
+      assert.strictEqual(size(directory), 0)
+    })))
+
+  it("takes one back only when the store has ended it", () =>
+    run(Effect.gen(function*() {
+      const known = new Map<string, Endpoint>()
+      const stuck = yield* Latch.make(false)
+      const { directory, tell } = yield* directoryOf(known, stuck.await)
+      const opening = yield* Effect.forkChild(directory.open("e"))
+      yield* tell("another")
+      known.set("e", endpoint("e"))
+      yield* tell("e")
+      assert.isTrue(directory.lanes.get("e")?.gone)
+      yield* stuck.open
+      assert.isFalse((yield* Fiber.join(opening)).gone)
     })))
 
   it("keeps one that came back before it was let go of", () =>

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { type Endpoint, type EndpointId, sendsAlike } from "../../../domain/Subscription.ts"
@@ -70,6 +71,9 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
   const withFuture = new Set<EndpointLanes>()
   /** Ended, and gone from the store. */
   const ended = new Set<EndpointLanes>()
+  /** What the store has of one goes by its id: none comes back, or is let go of, while that is under way. */
+  const alone = Semaphore.makeUnsafe(1)
+  let ends = 0
   /** The last numbers of those that were let go of. */
   const endedCounts = new Map<EndpointId, EndpointCount>()
 
@@ -107,26 +111,38 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
   })
 
   /** Of the store: the numbers of what it has are kept, then all of that goes. Returns how many there were. */
-  const forget = Effect.fnUntraced(function*({ id, epoch }: EndpointLanes) {
+  const forget = Effect.fnUntraced(function*(gone: EndpointLanes) {
+    const { epoch, id } = gone
     yield* parts.segments.flushed
     core.cursors.forget(id)
     for (const part of [store, log]) {
       yield* parts.ranges.add(id, "withdrawn", yield* untilDone<ReadonlyArray<NumberRange>, StoreError>(part.numbers(core.stream, id)), epoch)
     }
-    return (yield* untilDone(store.end(core.stream, id))) + (yield* untilDone(log.end(core.stream, id)))
-  })
-
-  const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
-    gone.end()
-    const parked = yield* Effect.mapError(forget(gone), (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
+    const parked = (yield* untilDone(store.end(core.stream, id))) + (yield* untilDone(log.end(core.stream, id)))
     if (gone.gone) {
       gone.table.cleared()
       ended.add(gone)
     }
+    return parked
+  })
+
+  const end = Effect.fnUntraced(function*(gone: EndpointLanes) {
+    gone.end()
+    const parked = yield* Effect.mapError(alone.withPermits(1)(forget(gone)), (cause) => new NotifierError({ operation: `end endpoint ${gone.id}`, cause }))
     gone.tellWithdrawn()
     yield* Effect.logInfo("An endpoint has no subscription any more: it ended.").pipe(
       Effect.annotateLogs({ endpointId: gone.id, parked })
     )
+  }, (effect) => Effect.suspend(() => {
+    ends++
+    return Effect.ensuring(effect, Effect.sync(() => void ends--))
+  }))
+
+  const configure = Effect.fnUntraced(function*(there: EndpointLanes, endpoint: Endpoint) {
+    if (lanes.get(there.id) !== there) return
+    const connection = yield* link(endpoint)
+    ended.delete(there)
+    there.configure(endpoint, connection)
   })
 
   const changed = Effect.fnUntraced(function*(id: EndpointId, endpoint: Endpoint | undefined) {
@@ -134,8 +150,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
     if (there === undefined) return
     if (endpoint === undefined) return yield* end(there)
     if (!there.gone && sendsAlike(there.endpoint, endpoint)) return
-    ended.delete(there)
-    there.configure(endpoint, yield* link(endpoint))
+    yield* alone.withPermits(1)(configure(there, endpoint))
     yield* Effect.logInfo(endpoint.paused ? "Endpoint paused: its events wait in the store." : "Endpoint settings changed.").pipe(
       Effect.annotateLogs({ endpointId: id })
     )
@@ -160,7 +175,7 @@ export const make = (options: DirectoryOptions): OpenDirectory => {
   }
 
   const retire = (): void => {
-    if (ended.size === 0 || core.loading) return
+    if (ended.size === 0 || ends > 0 || core.loading) return
     const found = [...ended].filter(isLeft)
     if (found.length === 0) return
     const named = new Set(definitions.current().map(({ endpointId }) => endpointId))
