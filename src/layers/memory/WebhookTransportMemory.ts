@@ -8,7 +8,10 @@ import type { AttemptResult } from "../../domain/Delivery.ts"
 import type { Endpoint } from "../../domain/Subscription.ts"
 import { type OutgoingRequest, WebhookTransport } from "../../services/WebhookTransport.ts"
 
-/** `answer` may be called at once or later; calls after the first, or after the end of the scope, do nothing. */
+/**
+ * `answer` may be called at once or later; calls after the first, or after the end of the scope, do nothing. The bytes of
+ * `request.body` hold until then: who keeps them for longer keeps a copy.
+ */
 export type Receive = (endpoint: Endpoint, request: OutgoingRequest, answer: (result: AttemptResult) => void) => void
 
 const stopped: AttemptResult = { _tag: "NoAnswer", reason: "stopped" }
