@@ -58,7 +58,9 @@ export const resume = (flags: EndpointFlags) =>
       const view = { ...ApiViews.endpoint(endpoint, Date.now(), "manage"), was: stateOf(before) }
       return yield* printJson(view)
     }
-    yield* say(`Resumed ${shown(endpoint)}, which was ${stateOf(before)}.`)
+    yield* say(stateOf(before) !== "active"
+      ? `Resumed ${shown(endpoint)}, which was ${stateOf(before)}.`
+      : `${shown(endpoint)} is active: there was nothing to resume.`)
     if (endpoint.paused) yield* say(`Nothing is sent to it all the same: ${endpoint.pausedReason ?? "it is paused"}.`)
     if (before.suspended === true) yield* backfill(endpoint)
   }))

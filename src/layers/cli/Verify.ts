@@ -63,6 +63,9 @@ const readList = (known: KnownEndpoint, file: string) =>
 
 const HEAD = ["ENDPOINT", "GIVEN", "DELIVERED", "WAITING", "DEAD", "SUSPENDED", "WITHDRAWN", "PURGED", "EPOCH", "URL"]
 
+/** Numbers are those of the last checkpoint: the first events may be with their receivers by then. */
+const NOTHING_YET = "No number is settled yet: they are known once everything at or below them is delivered or kept."
+
 const lineOf = (known: KnownEndpoint): ReadonlyArray<string> => {
   const { accounts, delivered, given } = Numbers.balance(known)
   const size = (ranges: Ranges.Ranges) => String(Ranges.size(ranges))
@@ -111,12 +114,13 @@ export const run = (flags: Flags) =>
     if (Option.isNone(flags.received)) {
       if (flags.json) return yield* printJson({ endpoints: known.map((each) => Views.numbers(each, "manage")) })
       yield* print(table(HEAD, known.map(lineOf)))
+      if (known.length === 0) yield* say(NOTHING_YET)
       if (chosen !== undefined) for (const each of known) yield* named(each)
       return
     }
     const [only] = known
     if (only === undefined || known.length > 1) {
-      return yield* failed(1, known.length > 1 ? "A list is one endpoint's; say of which:   --endpoint ID" : "No number was given yet", "Ambiguous",
+      return yield* failed(1, known.length > 1 ? "A list is one endpoint's; say of which:   --endpoint ID" : NOTHING_YET.slice(0, -1), "Ambiguous",
         known.map(({ endpointId, url }) => `${endpointId}  ${WebhookUrl.withoutUserinfo(url)}`))
     }
     const list = yield* readList(only, flags.received.value)
