@@ -110,7 +110,7 @@ describe("an endpoint that refuses every fifth row", () => {
 
   it("purge of a key erases it for good, and its number is accounted for", async () => {
     const text = await run("deliveries", "purge", "--key", "id=10", "--table", "public.users")
-    assert.match(text, /is done: 1 deliveries/)
+    assert.match(text, /is done: 1 delivery\b/)
     assert.deepStrictEqual((await listed("--state", "dead", "--oldest")).map(({ sequence }) => sequence), [5, 15, 20])
     const [proof] = (await json("verify") as Proof).endpoints
     assert.deepStrictEqual([proof!.dead.count, proof!.purged.ranges], [3, [{ first: 10, last: 10 }]])
@@ -128,7 +128,7 @@ describe("an endpoint that refuses every fifth row", () => {
 
   it("what was delivered comes again, where the log has its body; orders that mean nothing are refused", async () => {
     const again = [...receiver.accepted.values()].find(({ sequence }) => sequence === 3)!
-    assert.match(await run("deliveries", "replay", "--id", again.id), /is done: 1 deliveries/)
+    assert.match(await run("deliveries", "replay", "--id", again.id), /is done: 1 delivery\b/)
     await eventually("it came again", () => receiver.requests.filter(({ id }) => id === again.id).length > 1)
     for (const kind of ["retry", "replay", "purge"]) assert.strictEqual((await program.command("deliveries", kind)).code, 2)
     const answer = await fetch(`http://127.0.0.1:${program.apiPort}/webhooks/deliveries/purge`, {
@@ -144,15 +144,33 @@ describe("an endpoint that refuses every fifth row", () => {
     assert.strictEqual((await pause(true)).status, 200)
     database.psql("INSERT INTO users SELECT g, 'row ' || g FROM generate_series(101, 110) g")
     await eventually("they wait", async () => (await proof()).waiting.count === 10)
-    assert.match(await run("deliveries", "purge", "--key", "id=105", "--table", "public.users"), /is done: 1 deliveries/)
+    assert.match(await run("deliveries", "purge", "--key", "id=105", "--table", "public.users"), /is done: 1 delivery\b/)
     const { purged, waiting } = await proof()
     assert.deepStrictEqual([purged.count, waiting.count], [2, 9])
     await running.crash()
-    await program.run()
+    running = await program.run()
     assert.strictEqual((await pause(false)).status, 200)
     await eventually("the others come", () => [...receiver.values("id")].filter((id) => Number(id) > 100).length === 9)
     await eventually("all are accounted for", async () => (await proof()).delivered.count === 28)
     assert.notInclude([...receiver.values("id")], 105)
     assert.deepStrictEqual((await proof()).purged.count, 2)
+  }, 90_000)
+
+  it("without a service, a command says that nobody carries it out, and what it waits behind", async () => {
+    await running.crash()
+    const first = program.command("deliveries", "retry", "--all")
+    await eventually("it is ordered", () => database.psql("SELECT count(*) FROM pgstream.delivery_commands WHERE state = 'queued'").trim() === "1")
+    const id = database.psql("UPDATE pgstream.delivery_commands SET state = 'running' WHERE state = 'queued' RETURNING id").trim().split("\n")[0]!
+    const second = await program.command("deliveries", "purge", "--all")
+    assert.strictEqual(second.code, 0)
+    assert.include(second.stderr, `It is queued behind command ${id} (retry), which is running.`)
+    await eventually("longer than it says nothing", () => database.psql(`SELECT now() > ordered_at + '12 s' FROM pgstream.delivery_commands WHERE id = ${id}`).trim() === "t")
+    database.psql(`UPDATE pgstream.delivery_commands SET state = 'done', ended_at = now() WHERE id = ${id}`)
+    const told = await first
+    assert.strictEqual(told.code, 0)
+    assert.include(told.stderr, "Still 0 deliveries. The service that runs is at it; where none runs any more,")
+    database.psql("UPDATE pgstream.delivery_commands SET state = 'cancelled', ended_at = now() WHERE state = 'queued'")
+    const third = await program.command("deliveries", "retry", "--all")
+    assert.include(third.stderr, "No service has begun with it.")
   }, 90_000)
 })

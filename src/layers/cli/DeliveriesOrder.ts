@@ -30,10 +30,12 @@ export interface ReplayFlags extends PacedFlags {
   readonly to: Option.Option<string>
 }
 
-/** How often it is looked at, and how long a service may take to begin, ms. */
+/** How often it is looked at, how long a service may take to begin, and how often it is said that nothing moves, ms. */
 const LOOK_EVERY_MS = 300
 const BEGINS_WITHIN_MS = 10_000
-
+const STILL_EVERY_MS = 10_000
+/** Commands among which those before it are looked for. */
+const LISTED = 100
 
 /** `50/s`, or `50`. */
 const rateOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
@@ -50,35 +52,54 @@ const targetOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
   return text.value
 })
 
+const counted = (deliveries: number): string => `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"}`
+
 const summary = ({ done, id, kind, note, skipped, state }: CommandView): string =>
-  `Command ${id} (${kind}) is ${state}: ${done} deliveries${skipped === 0 ? "" : `, ${skipped} could not be`}.${note === "" ? "" : `\n${note}`}`
+  `Command ${id} (${kind}) is ${state}: ${counted(done)}${skipped === 0 ? "" : `, ${skipped} could not be`}.${note === "" ? "" : `\n${note}`}`
 
 const get = Effect.fnUntraced(function*(current: StreamId, id: number) {
   const found = yield* (yield* DeliveryCommands).get(current, id).pipe(Effect.mapError(asked))
   return found ?? (yield* failed(1, `There is no command ${id}`, "NoSuchCommand", ["What there is:   pgstream deliveries commands"]))
 })
 
-/** Follows it to its end, or until it is plain that no service runs. */
+/** One that was ordered earlier and has not ended: they are carried out one after the other. */
+const before = (current: StreamId, id: number) =>
+  Effect.gen(function*() {
+    const all = yield* (yield* DeliveryCommands).list(current, LISTED).pipe(Effect.mapError(asked))
+    return all.findLast((each) => each.id < id && each.endedAtMs === undefined)
+  })
+
+/** Follows it to its end, or until it is plain that nobody begins with it. */
 const followed = Effect.fnUntraced(function*(current: StreamId, id: number) {
   const began = yield* Clock.currentTimeMillis
-  for (let told = 0; ;) {
+  for (let [told, saidAtMs] = [0, began]; ;) {
     const view = yield* get(current, id)
+    const now = yield* Clock.currentTimeMillis
     if (view.endedAtMs !== undefined) return view
-    if (view.state === "queued" && (yield* Clock.currentTimeMillis) - began > BEGINS_WITHIN_MS) return view
-    if (view.done !== told) yield* say(`${view.done} deliveries …`)
+    if (view.state === "queued" && now - began > BEGINS_WITHIN_MS) return view
+    if (view.done !== told) {
+      yield* say(`${counted(view.done)} …`)
+      saidAtMs = now
+    } else if (view.state === "running" && now - saidAtMs >= STILL_EVERY_MS) {
+      yield* say(`Still ${counted(told)}. The service that runs is at it; where none runs any more, the next   pgstream run   of this slot goes on. Ctrl-C here stops nothing.`)
+      saidAtMs = now
+    }
     told = view.done
     yield* Effect.sleep(LOOK_EVERY_MS)
   }
 })
 
-const ended = Effect.fnUntraced(function*(view: CommandView, json: boolean) {
+const ended = Effect.fnUntraced(function*(current: StreamId, view: CommandView, json: boolean) {
   if (json) yield* printJson(Views.command(view))
   if (view.state === "failed" || view.state === "cancelled") {
     return yield* new CommandFailed({ exitCode: 1, text: `${summary(view)}\n\nWhat was done stays done.  CommandFailed` })
   }
   if (!json) yield* print(summary(view))
   if (view.state === "queued") {
-    yield* say(`No service has begun with it. It is queued, and   pgstream run   of this slot carries it out. How far it is:   pgstream deliveries command ${view.id}`)
+    const earlier = yield* before(current, view.id)
+    yield* say(earlier === undefined
+      ? `No service has begun with it. It is queued, and   pgstream run   of this slot carries it out. How far it is:   pgstream deliveries command ${view.id}`
+      : `It is queued behind command ${earlier.id} (${earlier.kind}), which is ${earlier.state}. How far it is:   pgstream deliveries command ${view.id}`)
   }
 })
 
@@ -94,7 +115,7 @@ const order = Effect.fnUntraced(function*(kind: CommandKind, flags: OrderFlags, 
   const request = { kind, selector, target: url === undefined ? undefined : Redacted.make(url), rate, by }
   const id = yield* (yield* DeliveryCommands).add(current, request).pipe(Effect.mapError(asked))
   yield* Audit.record({ action: `deliveries.${kind}`, url, details: { command: id, selection: DeliverySelector.describe(selector) } })
-  yield* ended(flags.wait ? yield* followed(current, id) : yield* get(current, id), flags.json)
+  yield* ended(current, flags.wait ? yield* followed(current, id) : yield* get(current, id), flags.json)
 })
 
 export const retry = (flags: PacedFlags) => administer(flags, order("retry", flags, flags.rate, Option.none()))
@@ -118,7 +139,7 @@ export const cancel = (flags: Connection & Output & { readonly number: number })
 
 export const commands = (flags: Connection & Output) =>
   administer(flags, Effect.gen(function*() {
-    const all = yield* (yield* DeliveryCommands).list(yield* stream, 100).pipe(Effect.mapError(asked))
+    const all = yield* (yield* DeliveryCommands).list(yield* stream, LISTED).pipe(Effect.mapError(asked))
     if (flags.json) return yield* printJson({ commands: all.map(Views.command) })
     for (const each of all) yield* print(summary(each))
   }))

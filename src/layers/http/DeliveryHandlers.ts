@@ -25,7 +25,7 @@ const MAX_COMMANDS = 100
 const STORE_AWAY = "The store of the deliveries, or the source that names the stream, does not answer now; try again."
 const NOT_THERE = "No delivery of this endpoint has this id among what is stored and what the log has. One that was delivered is not kept."
 const NO_COMMAND = "No command has this id; they are kept for 30 days. What there is:   GET /webhooks/deliveries/commands"
-const NOTHING_SAID = "says which deliveries are meant by nothing; say it, or that all are: {\"all\": true}"
+const NOTHING_SAID = "does not say which deliveries are meant: name an endpoint, id, state, table, key or time, or say that all are: {\"all\": true}"
 
 const isAway = (error: object): boolean =>
   ("unavailable" in error && error.unavailable === true) || ("_tag" in error && error._tag === "CurrentStreamError")
