@@ -194,6 +194,10 @@ describe("subscriptions", () => {
     assert.match(again.stderr, /^http:\/\/\*\*\*@\S+ is active: there was nothing to resume\.$/m)
     const unnumbered = await run("verify")
     assert.match(unnumbered.stderr, /^No number is settled yet: /m)
+    const ended = "e0000000-0000-4000-8000-000000000000"
+    database.psql(`INSERT INTO pgstream.endpoint_streams (stream, endpoint_id, count, epoch) SELECT stream, '${ended}', 3, 'a1' FROM pgstream.endpoint_streams WHERE endpoint_id = '${row.endpoint_id}'`)
+    assert.include((await run("verify", "--endpoint", ended.slice(0, 8))).stdout, "(ended)")
+    database.psql(`DELETE FROM pgstream.endpoint_streams WHERE endpoint_id = '${ended}'`)
     database.psql(`UPDATE pgstream.endpoint_streams SET suspended_reason = 'its budget is used up', suspended_at = now() WHERE endpoint_id = '${row.endpoint_id}'`)
     const resumed = await run("subscriptions", "resume", row.endpoint_id)
     assert.strictEqual(resumed.code, 0, resumed.stderr)

@@ -3,8 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { createReadStream } from "node:fs"
 import { createInterface } from "node:readline"
+import * as Lookup from "../../domain/Lookup.ts"
 import * as Ranges from "../../domain/Ranges.ts"
 import { SeenNumbers } from "../../domain/SeenNumbers.ts"
+import type { StreamId } from "../../domain/StreamId.ts"
 import * as Numbers from "../../domain/Verify.ts"
 import * as WebhookUrl from "../../domain/WebhookUrl.ts"
 import * as Views from "../../services/DeliveryViews.ts"
@@ -105,12 +107,20 @@ const told = Effect.fnUntraced(function*(found: Numbers.Comparison, list: List) 
     : "Nothing is seen to be missing: as many came as were delivered. Ids alone prove no more; let the receiver record webhook-sequence and webhook-epoch.")
 })
 
+/** One that ended is listed, too, until the service starts again; so it can be named by what the list shows. */
+const chosenOf = Effect.fnUntraced(function*(current: StreamId, text: string) {
+  const ended = (yield* (yield* Verify).known(current, undefined).pipe(Effect.mapError(asked))).filter(({ url }) => url === "")
+  const found = Lookup.find(text, ended.map(({ endpointId }) => ({ id: endpointId, names: [] })))
+  return found._tag === "One" ? found.item.id : (yield* Find.endpoint(text)).id
+})
+
 const MISSING = new CommandFailed({ exitCode: 1, text: "" })
 
 export const run = (flags: Flags) =>
   administer(flags, Effect.gen(function*() {
-    const chosen = Option.isNone(flags.endpoint) ? undefined : (yield* Find.endpoint(flags.endpoint.value)).id
-    const known = yield* (yield* Verify).known(yield* stream, chosen).pipe(Effect.mapError(asked))
+    const current = yield* stream
+    const chosen = Option.isNone(flags.endpoint) ? undefined : yield* chosenOf(current, flags.endpoint.value)
+    const known = yield* (yield* Verify).known(current, chosen).pipe(Effect.mapError(asked))
     if (Option.isNone(flags.received)) {
       if (flags.json) return yield* printJson({ endpoints: known.map((each) => Views.numbers(each, "manage")) })
       yield* print(table(HEAD, known.map(lineOf)))
