@@ -58,6 +58,13 @@ describe("what is compared", () => {
     assert.lengthOf(verdict([event("L1"), event("L2")], [event("0/1"), event("0/1")]).clashes, 1)
   })
 
+  it("takes the end of a page of WAL and the place behind the next one's header for one", () => {
+    for (const [end, next] of [["0/DDC6000", "0/DDC6018"], ["1/2000000", "1/2000028"]] as const) {
+      assert.deepStrictEqual(verdict([event("L1"), event("L1")], [event(end), event(next)]), equal)
+    }
+    assert.lengthOf(verdict([event("L1"), event("L1")], [event("0/DDC6000"), event("0/DDC6020")]).clashes, 1)
+  })
+
   it("versions of the schema log", () => {
     assert.deepStrictEqual(verdict([entry("L1", "X1", 1)], [entry("0/1", idOf(1), 1)]), equal)
     assert.lengthOf(verdict([entry("L1", "X1", 1)], [entry("0/1", idOf(1), 2)]).clashes, 1)
