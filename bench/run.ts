@@ -59,6 +59,9 @@ if (values.profile !== undefined && values.write) refuse("--profile and --write:
 const rounds = Math.ceil(positive("rounds", values.rounds ?? (values.quick || values.profile !== undefined ? "1" : "5")))
 const scale = positive("scale", values.scale)
 const most = positive("most", values.most ?? (values.quick ? "100" : "1e12"))
+/** Before a server is started: a refusal leaves none behind. */
+const chosenCurves = mode === "growth" ? chosen(curves) : []
+const chosenScenarios = mode === "scenarios" ? chosen(scenarios) : []
 const line = progress()
 
 let server: Promise<PostgresServer> | undefined
@@ -94,14 +97,14 @@ const measured = async (): Promise<Report> => {
     writeFileSync(files.json, `${JSON.stringify(all, undefined, 1)}\n`)
     writeFileSync(files.markdown, markdown(all))
   }
-  for (const each of mode === "growth" ? chosen(curves) : []) {
+  for (const each of chosenCurves) {
     line.scenario(each.name)
     const table = await runGrowth(bench, each, most, line.print)
     report = { ...report, growth: [...report.growth, { ...table, ...where }] }
     endReceivers()
     keep()
   }
-  for (const each of mode === "scenarios" ? chosen(scenarios) : []) {
+  for (const each of chosenScenarios) {
     line.scenario(each.name)
     const result = await runScenario(bench, each, rounds, line.print)
     report = { ...report, results: [...report.results, { ...result, ...where }] }

@@ -128,8 +128,8 @@ interface Ended {
   readonly stderr: string
 }
 
-const run = async (...args: ReadonlyArray<string>): Promise<Ended> => {
-  const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--bin", join(root, "src/main.ts"), ...args], { env: cleanEnv(), stdio: ["ignore", "pipe", "pipe"] })
+const runWith = async (env: Readonly<Record<string, string>>, ...args: ReadonlyArray<string>): Promise<Ended> => {
+  const child = spawn(process.execPath, [join(root, "bench/run.ts"), "--bin", join(root, "src/main.ts"), ...args], { env: { ...cleanEnv(), ...env }, stdio: ["ignore", "pipe", "pipe"] })
   let [stdout, stderr] = ["", ""]
   child.stdout.setEncoding("utf8").on("data", (text: string) => { stdout += text })
   child.stderr.setEncoding("utf8").on("data", (text: string) => { stderr += text })
@@ -139,14 +139,17 @@ const run = async (...args: ReadonlyArray<string>): Promise<Ended> => {
   clearTimeout(late)
   return { code, stdout, stderr }
 }
+const run = (...args: ReadonlyArray<string>): Promise<Ended> => runWith({}, ...args)
+/** Where no server could be started. */
+const runWithout = (...args: ReadonlyArray<string>): Promise<Ended> => runWith({ PGSTREAM_TEST_BIN: "/nowhere" }, ...args)
 
 describe("the command", () => {
-  it("names what there is when a scenario is unknown", async () => {
-    const { code, stderr } = await run("--only", "backlog")
+  it("names what there is when a scenario is unknown, and starts no server for that", async () => {
+    const { code, stderr } = await runWithout("--only", "backlog")
     assert.strictEqual(code, 2)
     assert.match(stderr, /^--only backlog: there is no such one\. There are backlog-16, .*injector\.\n$/)
-    assert.match((await run("list")).stdout, /^latency +From the commit/m)
-    assert.match((await run("--profile", tmpdir(), "--write")).stderr, /^--profile and --write: .*\n$/)
+    assert.match((await runWithout("list")).stdout, /^latency +From the commit/m)
+    assert.match((await runWithout("--profile", tmpdir(), "--write")).stderr, /^--profile and --write: .*\n$/)
   }, LIMIT_MS)
 })
 
