@@ -38,6 +38,16 @@ export interface EventFacts {
   readonly kind: string
 }
 
+/** A copy in place of what is in a slab, one for all that share the body. */
+export const keepBody = (held: { body: Uint8Array; slab: Slab | undefined; readonly shared: SharedBody | undefined }): void => {
+  const { body, shared, slab } = held
+  if (slab === undefined) return
+  if (shared === undefined) held.body = new Uint8Array(body)
+  else held.body = shared.kept ??= new Uint8Array(body)
+  held.slab = undefined
+  slab.release()
+}
+
 export class Entry implements Delivery, Ordered {
   readonly endpointId: EndpointId
   readonly epoch: string
@@ -115,12 +125,7 @@ export class Entry implements Delivery, Ordered {
    * same. Not while a request is out with it, which reads them where they are.
    */
   keepBody(): void {
-    const { body, shared, slab } = this
-    if (slab === undefined) return
-    if (shared === undefined) this.body = new Uint8Array(body)
-    else this.body = shared.kept ??= new Uint8Array(body)
-    this.slab = undefined
-    slab.release()
+    keepBody(this)
   }
 }
 

@@ -8,7 +8,7 @@ import type { SegmentEvent, SegmentTarget } from "../../../domain/Segment.ts"
 import type { Slab } from "../../../domain/Slabs.ts"
 import type { Ticket } from "../../../domain/Settlement.ts"
 import type { EndpointId, SubscriptionId } from "../../../domain/Subscription.ts"
-import type { EventFacts, SharedBody } from "./Entry.ts"
+import { type EventFacts, keepBody, type SharedBody } from "./Entry.ts"
 import type { SegmentSide } from "./SegmentSide.ts"
 
 /**
@@ -87,10 +87,6 @@ export class BufferedEvent implements SegmentEvent {
 
   /** It stays for longer, as `Entry.keepBody`. */
   keepBody(): void {
-    const { slab } = this
-    if (slab === undefined) return
-    this.body = this.shared.kept ??= new Uint8Array(this.body)
-    this.slab = undefined
-    slab.release()
+    keepBody(this)
   }
 }
