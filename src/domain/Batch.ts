@@ -30,12 +30,12 @@ const AROUND_BYTES = 1 + idOpen.length + sequenceOpen.length + MAX_DIGITS + ",\"
 /** `webhook-id` of a batch: the same items always have the same. */
 export const idOf = (firstId: EventId, count: number): string => `b-${firstId}-${count}`
 
+/** In JSON it is itself, one byte. */
+const isPlainCode = (code: number): boolean => code >= 0x20 && code <= 0x7e && code !== QUOTE && code !== BACKSLASH
+
 /** As JSON it is itself between quotes, which holds for every id that we make. */
 const isPlain = (text: string): boolean => {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return false
-  }
+  for (let i = 0; i < text.length; i++) if (!isPlainCode(text.charCodeAt(i))) return false
   return true
 }
 
@@ -54,7 +54,7 @@ const putId = (target: Buffer, offset: number, id: EventId): number => {
   target[at++] = QUOTE
   for (let i = 0; i < id.length; i++) {
     const code = id.charCodeAt(i)
-    if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) return offset + target.write(JsonBytes.quote(id), offset, "utf8")
+    if (!isPlainCode(code)) return offset + target.write(JsonBytes.quote(id), offset, "utf8")
     target[at++] = code
   }
   target[at++] = QUOTE

@@ -80,7 +80,7 @@ export class Breaker {
   }
 
   started(nowMs: number): void {
-    if (this.triedSinceMs === NEVER) this.triedSinceMs = nowMs
+    this.tried(nowMs)
     if (this.doubtful) this.doubtUntilMs = nowMs + DOUBT_PAUSE_MS
   }
 
@@ -99,7 +99,7 @@ export class Breaker {
     if (health === "alive") return this.alive(nowMs)
     if (this.state === "half-open") return this.open(nowMs, random())
     this.inRow++
-    if (this.triedSinceMs === NEVER) this.triedSinceMs = nowMs
+    this.tried(nowMs)
     if (this.inRow === this.policy.breakerFailures) this.doubtUntilMs = nowMs + DOUBT_PAUSE_MS
     this.count(1)
     const ill = this.isIll()
@@ -125,6 +125,10 @@ export class Breaker {
     this.openings = 0
     this.pauseMs = 0
     this.forget()
+  }
+
+  private tried(nowMs: number): void {
+    if (this.triedSinceMs === NEVER) this.triedSinceMs = nowMs
   }
 
   private alive(nowMs: number): boolean {
