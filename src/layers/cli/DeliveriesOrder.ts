@@ -17,6 +17,7 @@ import { administer, type Connection, failed, type Output, usage } from "./Admin
 import { asked, type Selecting, selectorOf, stream } from "./DeliveriesFlags.ts"
 import { CommandFailed } from "./Failure.ts"
 import { print, printJson, say } from "./Globals.ts"
+import { count } from "./TextTable.ts"
 
 export interface OrderFlags extends Connection, Output, Selecting {
   readonly state: Option.Option<DeliverySelector.SelectedState>
@@ -52,7 +53,7 @@ const targetOf = Effect.fnUntraced(function*(text: Option.Option<string>) {
   return text.value
 })
 
-const counted = (deliveries: number): string => `${deliveries} ${deliveries === 1 ? "delivery" : "deliveries"}`
+const counted = (deliveries: number): string => count(deliveries, "delivery", "deliveries")
 
 const summary = ({ done, id, kind, note, skipped, state }: CommandView): string =>
   `Command ${id} (${kind}) is ${state}: ${counted(done)}${skipped === 0 ? "" : `, ${skipped} could not be`}.${note === "" ? "" : `\n${note}`}`

@@ -11,8 +11,8 @@ export const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyA
 /** Of an id, what `Lookup` needs to find it again. */
 export const shortId = (id: string): string => id.slice(0, 8)
 
-/** `1 subscription`, `2 subscriptions` */
-export const count = (many: number, what: string): string => `${many} ${what}${many === 1 ? "" : "s"}`
+/** `1 subscription`, `2 subscriptions`; `whats`: where that is no mere s. */
+export const count = (many: number, what: string, whats = `${what}s`): string => `${many} ${many === 1 ? what : whats}`
 
 /** `2026-11-24T12:00:00Z`, of ms since 1970 */
 export const seconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`

@@ -107,12 +107,13 @@ const told = Effect.fnUntraced(function*(found: Numbers.Comparison, list: List) 
     : "Nothing is seen to be missing: as many came as were delivered. Ids alone prove no more; let the receiver record webhook-sequence and webhook-epoch.")
 })
 
-/** One that ended is listed, too, until the service starts again; so it can be named by what the list shows. */
-const chosenOf = Effect.fnUntraced(function*(current: StreamId, text: string) {
-  const ended = (yield* (yield* Verify).known(current, undefined).pipe(Effect.mapError(asked))).filter(({ url }) => url === "")
-  const found = Lookup.find(text, ended.map(({ endpointId }) => ({ id: endpointId, names: [] })))
-  return found._tag === "One" ? found.item.id : (yield* Find.endpoint(text)).id
-})
+/** One that ended is listed, too, until the service starts again; so it can be named by what the list shows, which is asked for only then. */
+const chosenOf = (current: StreamId, text: string) =>
+  Effect.map(Find.endpoint(text), ({ id }) => id).pipe(Effect.catch(Effect.fnUntraced(function*(none) {
+    const known = yield* (yield* Verify).known(current, undefined).pipe(Effect.mapError(asked))
+    const found = Lookup.find(text, known.map(({ endpointId }) => ({ id: endpointId, names: [] })))
+    return found._tag === "One" ? found.item.id : yield* Effect.fail(none)
+  })))
 
 const MISSING = new CommandFailed({ exitCode: 1, text: "" })
 

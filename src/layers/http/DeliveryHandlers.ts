@@ -66,7 +66,6 @@ const queryOf = ({ cursor, endpoint, from, id, key, limit, order, state, table, 
   state, cursor, oldestFirst: order === "oldest", limit: limit === undefined ? DEFAULT_PAGE : Number(limit)
 })
 
-
 export const layer = HttpApiBuilder.group(
   SubscriptionApi,
   "deliveries",
