@@ -95,7 +95,7 @@ const [PAGE_HEADER, SEGMENT_HEADER] = [24, 40]
 /** Where a record ends at the end of a page, the next one begins behind the header of the next page: the same place. */
 const place = (lsn: string): string => {
   const [high, low] = lsn.split("/")
-  const at = low === undefined ? 1 : parseInt(low, 16)
+  const at = parseInt(low!, 16)
   if (at % PAGE !== 0) return lsn
   return `${high}/${(at + (at % SEGMENT === 0 ? SEGMENT_HEADER : PAGE_HEADER)).toString(16).toUpperCase()}`
 }
